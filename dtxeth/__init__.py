@@ -1,0 +1,1 @@
+"""Decentralised storage and privacy-preserving machine learning on an EVM chain."""

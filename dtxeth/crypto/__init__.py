@@ -1,0 +1,1 @@
+"""Cryptography without input or output: Paillier vectors, set intersection, envelopes, Merkle trees."""

@@ -1,0 +1,126 @@
+"""Every exception that dtxeth raises on purpose.
+
+::
+
+    DtxethError
+    ├── InputError (ValueError)           what the caller gave cannot be used; nothing was changed
+    │   ├── UnknownNameError (LookupError)    no such file, node, namespace, account, task or algorithm
+    │   ├── DataError                         a table, column, label or row that cannot be learned from
+    │   ├── ConfigError                       a configuration file or setting
+    │   └── KeystoreError                     a keystore that is missing, broken or locked
+    ├── ChainError
+    │   ├── ChainUnavailableError (ConnectionError)   nothing answers at the URL
+    │   ├── DeploymentError                   no deployment, or other code than ours at its addresses
+    │   └── ContractRevert                    a contract refused; one subclass per custom error
+    ├── CryptoError                           a key, ciphertext, point or proof that is not valid
+    ├── StorageError
+    │   ├── NodeError                         one storage node failed, refused or lied; names it
+    │   ├── IntegrityError                    bytes do not match what the chain or the manifest says
+    │   └── NotEnoughNodesError               fewer usable nodes than the redundancy needs
+    ├── PolicyError                           a data owner's rule forbids it
+    └── TaskError                             a task ended otherwise than Finished
+        └── PeerError                         a peer was silent, or sent what the protocol forbids; names it
+
+All of them read as one line that names the thing, its value and the remedy. The command line prints that line and exits
+with :attr:`DtxethError.exit_status`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DtxethError(Exception):
+    """Base of every exception that dtxeth raises on purpose."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class InputError(DtxethError, ValueError):
+    """What the caller gave cannot be used; it was refused before anything changed."""
+
+
+class UnknownNameError(InputError, LookupError):
+    """A name, address or id that stands for nothing: file, node, namespace, account, task, algorithm."""
+
+
+class DataError(InputError):
+    """A table, column, label or row that cannot be learned from."""
+
+
+class ConfigError(InputError):
+    """A configuration file or setting that is missing, unknown or out of range."""
+
+
+class KeystoreError(InputError):
+    """A keystore file that is missing or broken, or a password that does not open it."""
+
+
+class ChainError(DtxethError):
+    """Something about the chain."""
+
+
+class ChainUnavailableError(ChainError, ConnectionError):
+    """No EVM node answers at the given URL."""
+
+
+class DeploymentError(ChainError):
+    """The chain has no deployment of ours, or the code at its addresses is not the code we ship."""
+
+
+class ContractRevert(ChainError):  # noqa: N818 - the EVM's own word
+    """A contract refused a call; subclasses carry the custom error's name and values."""
+
+
+class CryptoError(DtxethError):
+    """A key, ciphertext, group element, signature or proof that is not valid."""
+
+
+class StorageError(DtxethError):
+    """Something about stored files."""
+
+
+class NodeError(StorageError):
+    """A storage node could not be reached, refused, or returned what it should not.
+
+    Args:
+        node: Name or address of the node.
+        reason: What happened, and what to do about it.
+    """
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(f"storage node {node}: {reason}")
+        self.node = node
+        self.reason = reason
+
+
+class IntegrityError(StorageError):
+    """Bytes do not match what the chain or the manifest says about them."""
+
+
+class NotEnoughNodesError(StorageError):
+    """Fewer usable storage nodes than the redundancy of the namespace needs."""
+
+
+class PolicyError(DtxethError):
+    """A data owner's policy forbids it."""
+
+
+class TaskError(DtxethError):
+    """A task ended otherwise than Finished."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class PeerError(TaskError):
+    """A peer of a protocol was silent, or sent something malformed, out of range or replayed.
+
+    Args:
+        peer: Name of the peer.
+        reason: What it did.
+    """
+
+    def __init__(self, peer: str, reason: str) -> None:
+        super().__init__(f"peer {peer}: {reason}")
+        self.peer = peer
+        self.reason = reason

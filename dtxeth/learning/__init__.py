@@ -1,0 +1,1 @@
+"""The protocols: alignment, vertical linear and logistic regression, prediction."""

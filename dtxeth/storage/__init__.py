@@ -1,0 +1,1 @@
+"""Sealing, slicing, placement, block stores and possession proofs."""

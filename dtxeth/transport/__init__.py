@@ -1,0 +1,1 @@
+"""Channels between the parties of a protocol."""

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title Proofs that a storage node still has the bytes
+/// @notice The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers with these leaves
+/// and their Merkle proof, in time.
+/// @dev
+///   Opened ─draw→ ToProve ─prove→ Proved, or Failed (Wrong)
+///   Opened ─close (never drawn)→ Void      ToProve ─close (lapsed)→ Failed (Missed)
+/// The seed is keccak256(abi.encode(blockhash(openedBlock + drawDelay), challengeId)): unknown to owner and node when the
+/// challenge is opened. (A block producer can grind it by withholding a block.) A block hash is available for 256 blocks; a
+/// challenge not drawn by then is void for good, at nobody's cost: drawing it anew would let a node wait for a better draw, and a
+/// hash of zero must never convict an honest node. A proof shows that the bytes were at hand in time, not where they were.
+interface IStorageChallenge {
+    /// @notice Where a challenge stands.
+    enum ChallengeStatus {
+        None,
+        Opened,
+        ToProve,
+        Proved,
+        Failed,
+        Void
+    }
+
+    /// @notice Why a challenge failed.
+    enum Fault {
+        None,
+        Wrong,
+        Missed
+    }
+
+    /// @notice Rules that hold for every challenge.
+    /// @param drawDelay Blocks between opening and the block whose hash draws the leaves; at least 2.
+    /// @param answerWindow Seconds that the node has to answer after the draw; at least 1.
+    /// @param minInterval Least seconds between two challenges of one holding.
+    /// @param maxOpenPerNode Most open challenges that one owner may have on one node; at least 1.
+    /// @param depositPerLeaf Wei that a challenger deposits for each leaf, to cover the gas of the answer.
+    struct Rules {
+        uint64 drawDelay;
+        uint64 answerWindow;
+        uint64 minInterval;
+        uint32 maxOpenPerNode;
+        uint256 depositPerLeaf;
+    }
+
+    /// @notice The record of a challenge.
+    /// @param holdingId The holding.
+    /// @param node The storage node that must answer.
+    /// @param leaves Number of leaves to prove (all of them if the holding has fewer).
+    /// @param status Where it stands.
+    /// @param fault Why it failed.
+    /// @param challenger Owner of the file, who gets the deposit back unless the node proves.
+    /// @param openedBlock Number of the block it was opened in.
+    /// @param deadline Last second at which the node may answer, 0 before the draw.
+    /// @param deposit In wei; for the node if it proves.
+    /// @param seed What fixes the leaves, zero before the draw.
+    struct Challenge {
+        uint256 holdingId;
+        address node;
+        uint8 leaves;
+        ChallengeStatus status;
+        Fault fault;
+        address challenger;
+        uint64 openedBlock;
+        uint64 deadline;
+        uint256 deposit;
+        bytes32 seed;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 ERRORS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice The rules of challenges are out of range; draw delay {drawDelay} must be 2 or more, answer window {answerWindow} and open challenges {maxOpenPerNode} 1 or more.
+    error InvalidRules(uint64 drawDelay, uint64 answerWindow, uint32 maxOpenPerNode);
+
+    /// @notice There is no challenge {challengeId}; check the id, or list the challenges.
+    error UnknownChallenge(uint256 challengeId);
+
+    /// @notice {leaves} leaves are out of range; challenge 1 to {maximum}.
+    error InvalidLeaves(uint256 leaves, uint256 maximum);
+
+    /// @notice Account {caller} is not {owner}, who owns the file of holding {holdingId}; only the owner may challenge it.
+    error NotHoldingOwner(uint256 holdingId, address caller, address owner);
+
+    /// @notice File {fileId} expires at time {expiresAt}, before an answer would be due at {deadline}; the node need not keep it so long.
+    error FileExpiresBeforeAnswer(bytes32 fileId, uint64 expiresAt, uint64 deadline);
+
+    /// @notice The deposit is {deposit} wei; give at least {required}.
+    error DepositTooSmall(uint256 deposit, uint256 required);
+
+    /// @notice Holding {holdingId} was challenged a short while ago; it may be again from time {nextAt}.
+    error ChallengedTooSoon(uint256 holdingId, uint64 nextAt);
+
+    /// @notice You have {open} open challenges on node {node}, the most there may be; draw and close them first.
+    error TooManyOpenChallenges(address node, uint256 open);
+
+    /// @notice Challenge {challengeId} is {status}, not {expected}; this step is not open to it.
+    error WrongChallengeStatus(uint256 challengeId, ChallengeStatus status, ChallengeStatus expected);
+
+    /// @notice Challenge {challengeId} can be drawn from block {firstBlock}; wait.
+    error DrawTooEarly(uint256 challengeId, uint256 firstBlock);
+
+    /// @notice Challenge {challengeId} could be drawn until block {lastBlock}; close it.
+    error DrawTooLate(uint256 challengeId, uint256 lastBlock);
+
+    /// @notice Account {caller} is not {node}, the node of challenge {challengeId}; only that node may answer.
+    error NotChallengedNode(uint256 challengeId, address caller, address node);
+
+    /// @notice The answer to challenge {challengeId} was due at time {deadline}; it is too late.
+    error AnswerTooLate(uint256 challengeId, uint64 deadline);
+
+    /// @notice The answer has {given} leaves, {expected} were drawn; send these.
+    error WrongLeafCount(uint256 given, uint256 expected);
+
+    /// @notice Leaf {position} of the answer is {length} bytes long; a leaf has 1 to {maximum}.
+    error InvalidLeafSize(uint256 position, uint256 length, uint256 maximum);
+
+    /// @notice Challenge {challengeId} is still open; wait for its draw or its deadline to lapse.
+    error ChallengeStillOpen(uint256 challengeId);
+
+    /*//////////////////////////////////////////////////////////////
+                                 EVENTS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice An owner challenged a holding.
+    /// @param challengeId Number of the challenge, from 1.
+    /// @param holdingId The holding.
+    /// @param node The storage node that must answer.
+    /// @param fileId The file.
+    /// @param challenger The owner.
+    /// @param leaves Number of leaves to prove.
+    /// @param drawBlock Block whose hash draws the leaves; draw from the next one on.
+    /// @param deposit In wei.
+    event ChallengeOpened(
+        uint256 indexed challengeId,
+        uint256 indexed holdingId,
+        address indexed node,
+        bytes32 fileId,
+        address challenger,
+        uint8 leaves,
+        uint64 drawBlock,
+        uint256 deposit
+    );
+
+    /// @notice The leaves are drawn; the node's time runs.
+    /// @param challengeId The challenge.
+    /// @param node The storage node that must answer.
+    /// @param seed What fixes the leaves.
+    /// @param deadline Last second at which the node may answer.
+    event ChallengeDrawn(
+        uint256 indexed challengeId,
+        address indexed node,
+        bytes32 seed,
+        uint64 deadline
+    );
+
+    /// @notice The node proved that it has the leaves.
+    /// @param challengeId The challenge.
+    /// @param node The storage node.
+    event ChallengeProved(uint256 indexed challengeId, address indexed node);
+
+    /// @notice The node failed the challenge.
+    /// @param challengeId The challenge.
+    /// @param node The storage node.
+    /// @param fault Wrong: it answered with other bytes; Missed: it did not answer in time.
+    event ChallengeFailed(uint256 indexed challengeId, address indexed node, Fault indexed fault);
+
+    /// @notice Nobody drew the challenge in time; it says nothing about the node.
+    /// @param challengeId The challenge.
+    /// @param node The storage node.
+    event ChallengeVoided(uint256 indexed challengeId, address indexed node);
+
+    /*//////////////////////////////////////////////////////////////
+                               FUNCTIONS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Challenge a holding of a live file of the sender's, with a deposit of at least depositFor(leaves).
+    /// @param holdingId The holding.
+    /// @param leaves Number of leaves to prove, 1 to 32.
+    /// @return challengeId Number of the challenge.
+    function open(uint256 holdingId, uint8 leaves) external payable returns (uint256 challengeId);
+
+    /// @notice Draw the leaves. Anybody may, from drawDelay + 1 to drawDelay + 256 blocks after the challenge was opened.
+    /// @dev Refused if the file would expire within the answer window; such a challenge ends void.
+    /// @param challengeId An opened challenge.
+    function draw(uint256 challengeId) external;
+
+    /// @notice Answer a challenge on the sender's holding, up to and including the second of the deadline.
+    /// @dev An answer of the wrong shape reverts; an answer of the right shape with a wrong byte fails the challenge for good.
+    /// @param challengeId A drawn challenge.
+    /// @param leaves The leaves at leafIndices(challengeId), in order.
+    /// @param proof Multiproof of libraries/MerkleTree.sol.
+    function prove(uint256 challengeId, bytes[] calldata leaves, bytes32[] calldata proof) external;
+
+    /// @notice End a challenge that nobody drew (→ Void) or answered (→ Failed) in time. Anybody may.
+    /// @param challengeId The challenge.
+    function close(uint256 challengeId) external;
+
+    /// @notice The record of a challenge.
+    /// @param challengeId Its number.
+    /// @return record Its record; reverts with UnknownChallenge if there is none.
+    function challenge(uint256 challengeId) external view returns (Challenge memory record);
+
+    /// @notice The leaves that a drawn challenge asks for.
+    /// @param challengeId A challenge that has been drawn; reverts with WrongChallengeStatus before.
+    /// @return indices Leaf numbers of the holding, ascending and distinct.
+    function leafIndices(uint256 challengeId) external view returns (uint32[] memory indices);
+
+    /// @notice Open challenges of one owner on one node.
+    /// @param challenger The owner.
+    /// @param node The storage node.
+    /// @return count At most maxOpenPerNode.
+    function openChallengesOf(address challenger, address node) external view returns (uint256 count);
+
+    /// @notice The deposit that a challenge needs.
+    /// @param leaves Number of leaves.
+    /// @return amount In wei.
+    function depositFor(uint8 leaves) external view returns (uint256 amount);
+
+    /// @notice Rules that hold for every challenge.
+    /// @return record As given to the constructor.
+    function rules() external view returns (Rules memory record);
+}

@@ -2,8 +2,8 @@
 
 Only who changes a contract needs this module, and py-solc-x (extra ``dev``): everybody else uses
 ``dtxeth/chain/artifacts``. The compiler is the real solc if py-solc-x has installed it, else npm's behind
-``hardhat-free-env/solc``; both give the same bytes. Nothing in an artifact depends on where the repository lies, on
-the order of files, or on AST ids.
+``hardhat-free-env/solc``; both give the same bytes. Nothing in an artifact depends on where the repository
+lies, on the order of files, or on AST ids.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def compile_contracts(repository: Path = REPOSITORY, folder: str = "contracts") 
 
     Args:
         repository: Root of the checkout; names of sources are relative to it.
-        folder: Folder of the contracts, relative to it. Folders below it (interfaces, libraries) are compiled as
-            imports only.
+        folder: Folder of the contracts, relative to it. Folders below it (interfaces, libraries) are compiled
+            as imports only.
 
     Returns:
-        The artifact of each contract by its name: ``abi``, ``bytecode``, ``deployedBytecode`` (hex), ``immutables``
-        (offsets of 32-byte words in it, by variable), ``storageLayout``, ``devdoc``, ``userdoc``, ``enums`` and
-        ``structs``.
+        The artifact of each contract by its name: ``abi``, ``bytecode``, ``deployedBytecode`` (hex),
+        ``immutables`` (offsets of 32-byte words in it, by variable), ``storageLayout``, ``devdoc``,
+        ``userdoc``, ``enums`` and ``structs``.
 
     Raises:
         InputError: If solc reports an error or a warning.

@@ -1,0 +1,3 @@
+"""Generated."""
+
+__all__: list[str] = []

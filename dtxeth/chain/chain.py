@@ -1,0 +1,331 @@
+"""One chain: sends transactions, views state, tells the time."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from eth_utils import to_checksum_address
+from web3 import Web3
+from web3.providers.base import BaseProvider
+from web3.types import RPCEndpoint
+
+from dtxeth.chain.abi import Call, Event, Log, decode
+from dtxeth.chain.accounts import Account
+from dtxeth.chain.evm import BLOCK_GAS_LIMIT
+from dtxeth.chain.providers import LocalProvider, http_provider
+from dtxeth.chain.reverts import decode_revert
+from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, InputError
+
+RECEIPT_SECONDS = 180
+"""How long to wait until a transaction is in a block."""
+
+DEVELOPER = Account.from_key(
+    bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+)
+"""The rich account of development chains, in-process and anvil's: everybody knows its key."""
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a transaction did.
+
+    Attributes:
+        transaction_hash: Its hash.
+        block_number: Block that holds it.
+        gas_used: Gas that the sender paid for.
+        contract: Address of the contract that it created, if any.
+        events: Events of bound contracts, in order.
+    """
+
+    transaction_hash: bytes
+    block_number: int
+    gas_used: int
+    contract: str | None
+    events: tuple[Event, ...]
+
+    def event(self, kind: type[E]) -> E:
+        """Return the one event of a kind.
+
+        Raises:
+            ChainError: If there is none, or more than one.
+        """
+        found = [event for event in self.events if isinstance(event, kind)]
+        if len(found) != 1:
+            raise ChainError(
+                f"transaction 0x{self.transaction_hash.hex()} has {len(found)} {kind.__name__} events, not 1"
+            )
+        return found[0]
+
+
+class Chain:
+    """An EVM chain. Thread-safe; nonces are counted under a lock.
+
+    Use :func:`open_chain`.
+
+    Attributes:
+        w3: The same chain for web3.py, for what this class does not offer.
+        chain_id: Its EIP-155 id.
+    """
+
+    def __init__(self, provider: BaseProvider) -> None:
+        self._provider = provider
+        self._nonces = threading.Lock()
+        self._events: dict[tuple[str, bytes], type[Event]] = {}
+        self.w3 = Web3(provider)
+        self.chain_id = int(self.request("eth_chainId"), 16)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the chain's file, if it has one."""
+        if isinstance(self._provider, LocalProvider):
+            self._provider.close()
+
+    def request(self, method: str, *params: Any) -> Any:
+        """Make a JSON-RPC request and return its result.
+
+        Raises:
+            ContractRevert: If a contract refuses; the subclass is the custom error.
+            ChainUnavailableError: If nothing that speaks JSON-RPC answers.
+            ChainError: If the node refuses.
+        """
+        try:
+            response = self._provider.make_request(RPCEndpoint(method), params)
+        except (OSError, ValueError) as problem:  # of requests: connection, timeout, status; of json
+            raise ChainUnavailableError(
+                f"no chain answers at {self._place}; check the URL, or start the node ({type(problem).__name__})"
+            ) from problem
+        if "error" in response:
+            error: Any = response["error"]
+            if isinstance(error.get("data"), str):
+                raise decode_revert(bytes.fromhex(error["data"].removeprefix("0x")))
+            raise ChainError(f"the chain refuses {method}: {error.get('message')}")
+        return response["result"]
+
+    @property
+    def _place(self) -> str:
+        """Scheme, host and port; the rest of a URL may be a secret."""
+        url = urlsplit(str(getattr(self._provider, "endpoint_uri", "in-process")))
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if url.netloc else url.path
+
+    # --- state ---
+
+    @property
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return int(self.request("eth_blockNumber"), 16)
+
+    def now(self) -> int:
+        """Return the time of the latest block, in seconds: the only clock that contracts know."""
+        return int(self.block("latest")["timestamp"], 16)
+
+    def block(self, number: int | str) -> dict[str, Any]:
+        """Return a block's header as JSON-RPC gives it.
+
+        Raises:
+            ChainError: If there is no such block.
+        """
+        block: dict[str, Any] | None = self.request("eth_getBlockByNumber", _tag(number), False)
+        if block is None:
+            raise ChainError(f"chain {self.chain_id} has no block {number}")
+        return block
+
+    def balance(self, address: str) -> int:
+        """Return an account's money, in wei."""
+        return int(self.request("eth_getBalance", address, "latest"), 16)
+
+    def code(self, address: str) -> bytes:
+        """Return a contract's code, empty if there is none."""
+        return bytes.fromhex(self.request("eth_getCode", address, "latest")[2:])
+
+    def call(
+        self, call: Call, *, sender: str | None = None, value: int = 0, block: int | str = "latest"
+    ) -> tuple[Any, ...]:
+        """View: run a call on the state after a block, and change nothing.
+
+        Args:
+            call: Contract, function, arguments.
+            sender: Who asks; nobody by default.
+            value: Wei that come with it.
+            block: Number of the block, or ``"latest"``.
+
+        Returns:
+            What it returns, decoded.
+
+        Raises:
+            ContractRevert: If the contract refuses.
+        """
+        request = self._message(call, sender, value)
+        return decode(call.outputs, bytes.fromhex(self.request("eth_call", request, _tag(block))[2:]))
+
+    # --- transactions ---
+
+    def bind(self, address: str, events: tuple[type[Event], ...]) -> None:
+        """Have receipts decode these events of a contract."""
+        self._events |= {(address, event.topic): event for event in events}
+
+    def decode_log(self, log: Log) -> Event | None:
+        """Decode a log, if a bound contract wrote it."""
+        kind = self._events.get((log.address, log.topics[0])) if log.topics else None
+        return None if kind is None else kind.from_log(log)
+
+    def transact(self, account: Account, call: Call, value: int = 0) -> Receipt:
+        """Sign a transaction, send it, and wait until it is in a block.
+
+        Args:
+            account: Who signs and pays.
+            call: Contract, function, arguments.
+            value: Wei that go with it.
+
+        Returns:
+            Its receipt, with the events of bound contracts.
+
+        Raises:
+            ContractRevert: If the contract refuses; nothing was sent then, unless the state changed in
+                between.
+            ChainError: If the chain refuses (say, for want of money), or does not include it in time.
+        """
+        request = self._message(call, account.address, value)
+        gas = self._gas(request)
+        price = int(self.request("eth_gasPrice"), 16)
+        with self._nonces:
+            transaction = {
+                "type": 2,
+                "chainId": self.chain_id,
+                "nonce": int(self.request("eth_getTransactionCount", account.address, "pending"), 16),
+                "to": call.to or "",
+                "value": value,
+                "data": call.data,
+                "gas": gas,
+                "maxFeePerGas": 2 * price,
+                "maxPriorityFeePerGas": min(2 * price, int(self.request("eth_maxPriorityFeePerGas"), 16)),
+            }
+            transaction_hash = self.request(
+                "eth_sendRawTransaction", "0x" + account.sign_transaction(transaction).hex()
+            )
+        receipt = self._wait(transaction_hash)
+        if int(receipt["status"], 16) == 0:
+            self._explain(request, receipt)
+        return self._receipt(receipt)
+
+    def _message(self, call: Call, sender: str | None, value: int) -> dict[str, str]:
+        parts = {"from": sender, "to": call.to, "value": hex(value), "data": "0x" + call.data.hex()}
+        return {key: part for key, part in parts.items() if part is not None}
+
+    def _gas(self, request: dict[str, str]) -> int:
+        if isinstance(self._provider, LocalProvider):
+            return BLOCK_GAS_LIMIT  # it refuses what would revert: nothing to find out beforehand
+        return int(self.request("eth_estimateGas", request), 16) * 6 // 5
+
+    def _wait(self, transaction_hash: str) -> dict[str, Any]:
+        deadline, pause = time.monotonic() + RECEIPT_SECONDS, 0.01
+        while True:
+            receipt: dict[str, Any] | None = self.request("eth_getTransactionReceipt", transaction_hash)
+            if receipt is not None:
+                return receipt
+            if time.monotonic() > deadline:
+                late = f"is in no block after {RECEIPT_SECONDS} s; it may still be mined"
+                raise ChainError(f"transaction {transaction_hash} {late}")
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _explain(self, request: dict[str, str], receipt: dict[str, Any]) -> None:
+        """Raise the reason of a mined failure: run it again on the state before its block."""
+        self.request("eth_call", request, hex(int(receipt["blockNumber"], 16) - 1))
+        raise ContractRevert(f"transaction {receipt['transactionHash']} failed in its block; send it again")
+
+    def _receipt(self, receipt: dict[str, Any]) -> Receipt:
+        events = [self.decode_log(Log.from_json(log)) for log in receipt["logs"]]
+        contract = receipt.get("contractAddress")
+        return Receipt(
+            transaction_hash=bytes.fromhex(receipt["transactionHash"][2:]),
+            block_number=int(receipt["blockNumber"], 16),
+            gas_used=int(receipt["gasUsed"], 16),
+            contract=contract and to_checksum_address(contract),
+            events=tuple(event for event in events if event is not None),
+        )
+
+    # --- development chains only ---
+
+    @functools.cached_property
+    def is_development(self) -> bool:
+        """Whether blocks and time are ours to make: in-process, or anvil."""
+        return isinstance(self._provider, LocalProvider) or self.request("web3_clientVersion").startswith(
+            "anvil"
+        )
+
+    def _require_development(self, wish: str) -> None:
+        if not self.is_development:
+            raise InputError(
+                f"chain {self.chain_id} is not a development chain; {wish} works in-process and on anvil only"
+            )
+
+    def mine(self, blocks: int = 1) -> None:
+        """Add empty blocks.
+
+        Raises:
+            InputError: If this is not a development chain; likewise below.
+        """
+        self._require_development("mine")
+        for _ in range(blocks):
+            self.request("evm_mine")
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass: add a block that is so much later than the latest."""
+        self._require_development("advance")
+        self.request("evm_increaseTime", seconds)
+        self.request("evm_mine")
+
+    def faucet(self, address: str, wei: int) -> Receipt:
+        """Give an account money."""
+        self._require_development("faucet")
+        return self.transact(DEVELOPER, Call(address, b""), wei)
+
+    def snapshot(self) -> str:
+        """Remember the present state; :meth:`rollback` returns to it, once."""
+        self._require_development("snapshot")
+        mark: str = self.request("evm_snapshot")
+        return mark
+
+    def rollback(self, mark: str) -> None:
+        """Return to a snapshot."""
+        self._require_development("rollback")
+        self.request("evm_revert", mark)
+
+
+def open_chain(url: str | None = None, path: Path | None = None) -> Chain:
+    """Open a chain.
+
+    Args:
+        url: JSON-RPC URL of a node; None opens an in-process chain.
+        path: File that keeps the in-process chain, to be reopened later; None keeps it in memory.
+
+    Raises:
+        InputError: If the URL is not of HTTP, or both are given.
+        ChainUnavailableError: If no chain answers at the URL.
+        ChainError: If the file cannot be used.
+    """
+    if url is None:
+        return Chain(LocalProvider(path, DEVELOPER.address))
+    if path is not None:
+        raise InputError(f"chain URL {url} and chain file {path} exclude each other; give one of them")
+    return Chain(http_provider(url))
+
+
+def _tag(number: int | str) -> str:
+    return number if isinstance(number, str) else hex(number)

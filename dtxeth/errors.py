@@ -21,8 +21,8 @@
     └── TaskError                             a task ended otherwise than Finished
         └── PeerError                         a peer was silent, or sent what the protocol forbids; names it
 
-All of them read as one line that names the thing, its value and the remedy. The command line prints that line and
-exits with :attr:`DtxethError.exit_status`.
+All of them read as one line that names the thing, its value and the remedy. The command line prints that line
+and exits with :attr:`DtxethError.exit_status`.
 """
 
 from __future__ import annotations

@@ -172,6 +172,9 @@ class Event:
 
     log: Log = dataclasses.field(kw_only=True, repr=False, compare=False)
 
+    def __init_subclass__(cls) -> None:
+        cls.topic = bytes(keccak(text=f"{cls.__name__}({','.join(cls.kinds.values())})"))
+
     @classmethod
     def from_log(cls, log: Log) -> Self:
         """Decode a log of this event.

@@ -108,7 +108,7 @@ class Chain:
             response = self._provider.make_request(RPCEndpoint(method), params)
         except (OSError, ValueError) as problem:  # of requests: connection, timeout, status; of json
             raise ChainUnavailableError(
-                f"no chain answers at {self._place}; check the URL, or start the node ({type(problem).__name__})"
+                f"no chain answers at {self._place} ({type(problem).__name__}); check the URL or start one"
             ) from problem
         if "error" in response:
             error: Any = response["error"]

@@ -36,7 +36,7 @@ class SqliteDB(BaseDB):
             self.commit()
         except sqlite3.Error as error:
             raise ChainError(
-                f"chain file {path} cannot be opened: {error}; end the process that uses it, or choose another"
+                f"chain file {path} cannot be opened: {error}; end the process that uses it, or take another"
             ) from error
 
     def commit(self) -> None:

@@ -1,15 +1,16 @@
 """The product of a clear matrix and an encrypted vector, Xᵀ·[[v]], by multi-exponentiation.
 
-Column j is ∏ᵢ cᵢ^X[i,j]. Multipliers are written in signed digits −2ʷ⁻¹ … 2ʷ⁻¹ − 1, and all ciphertexts with one digit at
-one place are multiplied into one bucket, so a zero digit costs nothing and no table is needed. A negative digit takes the
-inverse of the ciphertext, all of which together cost one inversion: a multiplier is as long as its absolute value, never
-as long as n. Bases enter as a(1 + tn), see :mod:`dtxeth.crypto.residues`: the a's, half as long as ciphertexts, are
-multiplied, while the t's are summed with their multipliers.
+Column j is ∏ᵢ cᵢ^X[i,j]. Multipliers are written in signed digits −2ʷ⁻¹ … 2ʷ⁻¹ − 1, and all ciphertexts with
+one digit at one place are multiplied into one bucket, so a zero digit costs nothing and no table is needed. A
+negative digit takes the inverse of the ciphertext, all of which together cost one inversion: a multiplier is
+as long as its absolute value, never as long as n. Bases enter as a(1 + tn), see
+:mod:`dtxeth.crypto.residues`: the a's, half as long as ciphertexts, are multiplied, while the t's are summed
+with their multipliers.
 
 The time depends on the multipliers: do not let a stranger measure it.
 
-Source: N. Pippenger, "On the evaluation of powers and monomials", SIAM J. Comput. 1980, in the form of D. J. Bernstein,
-J. Doumen, T. Lange, J.-J. Oosterwijk, "Faster batch forgery identification", INDOCRYPT 2012, §4.
+Source: N. Pippenger, "On the evaluation of powers and monomials", SIAM J. Comput. 1980, in the form of D. J.
+Bernstein, J. Doumen, T. Lange, J.-J. Oosterwijk, "Faster batch forgery identification", INDOCRYPT 2012, §4.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ from dtxeth.crypto.parallel import map_chunks
 from dtxeth.crypto.residues import Halves
 from dtxeth.errors import InputError
 
-# The time of a product of two ciphertexts over that of a ciphertext and a half, modulo n² of 4096 bits (measured).
+# A product of two ciphertexts takes so many times longer than one of a ciphertext and a half (measured).
 FULL_PRODUCT_COST = 1.75
 
 
 def matvec(ciphers: CipherVector, matrix: npt.NDArray[Any]) -> CipherVector:
     """Encrypt Xᵀ·v, given the encryption of v, without the key.
 
-    The result has no fresh randomness: call :meth:`~CipherVector.rerandomize` before it goes to the holder of the key.
-    The arithmetic is modulo n; that no sum leaves ±(n − 1)/2 is for the caller to assert, who knows the bound of v.
+    The result has no fresh randomness: call :meth:`~CipherVector.rerandomize` before it goes to the holder of
+    the key. The arithmetic is modulo n; that no sum leaves ±(n − 1)/2 is for the caller to assert, who knows
+    the bound of v.
 
     Args:
         ciphers: [[v]], one ciphertext a row.
@@ -60,7 +62,9 @@ def matvec(ciphers: CipherVector, matrix: npt.NDArray[Any]) -> CipherVector:
 def _columns(matrix: npt.NDArray[Any], rows: int) -> list[list[int]]:
     """The columns in Python's own numbers, which do not overflow."""
     if matrix.ndim != 2 or matrix.shape[0] != rows:
-        raise InputError(f"a matrix of shape {matrix.shape} for {rows} encrypted rows: expected ({rows}, columns)")
+        raise InputError(
+            f"a matrix of shape {matrix.shape} for {rows} encrypted rows: expected ({rows}, columns)"
+        )
     try:
         return [[operator.index(number) for number in column] for column in matrix.T.tolist()]
     except TypeError:
@@ -124,10 +128,11 @@ def _signed_digits(number: int, width: int) -> list[int]:
 
 
 def _best_width(multipliers: Sequence[int]) -> int:
-    """The digit width with the fewest products: one a row and place, and two a bucket and place, which are longer."""
+    """The digit width that costs least: at each place a product a row, and two longer ones a bucket."""
     length = max(map(abs, multipliers), default=0).bit_length() + 1
 
     def cost(width: int) -> float:
-        return float(-(-length // width)) * (len(multipliers) + FULL_PRODUCT_COST * 2**width)
+        places = -(-length // width)
+        return places * (len(multipliers) + FULL_PRODUCT_COST * (1 << width))
 
     return min(range(2, 17), key=cost)

@@ -1,11 +1,12 @@
 """Paillier's cryptosystem on vectors of whole numbers.
 
-Keys and ciphertexts are those of ``phe`` (generator n + 1), so either decrypts what the other encrypts; no exponent of an
-encoding travels. A plaintext is a residue modulo n, read as the signed number nearest to zero. Encryption is in
-:mod:`dtxeth.crypto.encryptor`, the product of a matrix and an encrypted vector in :mod:`dtxeth.crypto.multiexp`.
+Keys and ciphertexts are those of ``phe`` (generator n + 1), so either decrypts what the other encrypts; no
+exponent of an encoding travels. A plaintext is a residue modulo n, read as the signed number nearest to zero.
+Encryption is in :mod:`dtxeth.crypto.encryptor`, the product of a matrix and an encrypted vector in
+:mod:`dtxeth.crypto.multiexp`.
 
-gmpy2 is not constant-time, and the time of an operation depends on its operands: a party that can time another on one
-machine learns more than the protocol says.
+gmpy2 is not constant-time, and the time of an operation depends on its operands: a party that can time
+another on one machine learns more than the protocol says.
 
 Source: P. Paillier, "Public-key cryptosystems based on composite degree residuosity classes", EUROCRYPT 1999.
 """
@@ -49,9 +50,13 @@ class PublicKey:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", gmpy2.mpz(self.n))
         if self.n < 15 or self.n % 2 == 0:
-            raise CryptoError("the Paillier modulus is even or trivial: it must be a product of two odd primes")
+            raise CryptoError(
+                "the Paillier modulus is even or trivial: it must be a product of two odd primes"
+            )
         if self.bits > MAX_BITS or (self.bits < MIN_BITS and not self.insecure_test_key):
-            raise CryptoError(f"the Paillier modulus has {self.bits} bits: give one of {MIN_BITS} to {MAX_BITS}")
+            raise CryptoError(
+                f"the Paillier modulus has {self.bits} bits: give one of {MIN_BITS} to {MAX_BITS}"
+            )
 
     def __repr__(self) -> str:
         return f"PublicKey(<{self.bits} bits>)"
@@ -92,7 +97,9 @@ class PublicKey:
             CryptoError: The modulus is not acceptable, or not in its shortest form.
         """
         if len(data) > MAX_BITS // 8 or data[:1] in (b"", b"\0"):
-            raise CryptoError(f"a Paillier modulus of {len(data)} bytes: it has at most {MAX_BITS // 8}, the first not 0")
+            raise CryptoError(
+                f"a Paillier modulus of {len(data)} bytes: it has at most {MAX_BITS // 8}, the first not 0"
+            )
         return cls(int.from_bytes(data), insecure_test_key)
 
 
@@ -106,7 +113,8 @@ class PrivateKey:
         insecure_test_key: As for :class:`PublicKey`.
 
     Raises:
-        CryptoError: The factors are not two different primes of about the same length, or their product is too short.
+        CryptoError: The factors are not two different primes of about the same length, or their product is
+            too short.
     """
 
     p: int
@@ -118,8 +126,10 @@ class PrivateKey:
         object.__setattr__(self, "q", gmpy2.mpz(self.q))
         primes = gmpy2.is_prime(self.p) and gmpy2.is_prime(self.q) and self.p != self.q
         if not primes or gmpy2.gcd(self.p * self.q, (self.p - 1) * (self.q - 1)) != 1:
-            raise CryptoError("the factors of the Paillier modulus are not two different primes of about the same length")
-        _ = self.public_key
+            raise CryptoError(
+                "the factors of the Paillier modulus are not two different primes of about the same length"
+            )
+        self.public_key  # noqa: B018 - checks the length
 
     @cached_property
     def public_key(self) -> PublicKey:
@@ -141,13 +151,15 @@ class PrivateKey:
             CryptoError: The ciphertexts are under another key.
         """
         if ciphers.public_key != self.public_key:
-            raise CryptoError("these ciphertexts are under another Paillier key than the one given to decrypt them")
+            raise CryptoError(
+                "these ciphertexts are under another Paillier key than the one given to decrypt them"
+            )
         return map_chunks(partial(_decrypt_chunk, self), ciphers.values, smallest=8)
 
     @cached_property
     def _halves(self) -> tuple[tuple[int, int, int], ...]:
-        """For each factor: itself, its square, and what turns L(c^(factor − 1)) into the plaintext modulo it."""
-        # (1 + mn)^(p−1) = 1 − mn modulo p², so L = (x − 1)/p = −m·q modulo p, and the multiplier is −1/q modulo p
+        """For each factor: itself, its square, and what turns (c^(factor − 1) − 1)/factor into plaintext."""
+        # (1 + mn)^(p − 1) = 1 − mn modulo p², and (1 − mn − 1)/p = −mq modulo p: times −1/q it is m
         return tuple(
             (factor, factor * factor, -gmpy2.invert(other, factor) % factor)
             for factor, other in ((self.p, self.q), (self.q, self.p))
@@ -179,16 +191,18 @@ def generate_keypair(bits: int = MIN_BITS, *, insecure_test_key: bool = False) -
         CryptoError: ``bits`` is odd, too small or too large.
     """
     if bits % 2 or bits > MAX_BITS or bits < (16 if insecure_test_key else MIN_BITS):
-        raise CryptoError(f"a Paillier key of {bits} bits: give an even length of {MIN_BITS} to {MAX_BITS} bits")
+        raise CryptoError(
+            f"a Paillier key of {bits} bits: give an even length of {MIN_BITS} to {MAX_BITS} bits"
+        )
     while True:
         p, q = _draw_prime(bits // 2), _draw_prime(bits // 2)
-        # a large |p − q| keeps Fermat's method away (FIPS 186-5, A.1.3); random primes fail this once in 2¹⁰⁰ draws
+        # a large |p − q| keeps Fermat's method away (FIPS 186-5, A.1.3); it fails once in 2¹⁰⁰ draws
         if gmpy2.gcd(p - 1, q - 1) == 2 and (insecure_test_key or abs(p - q) >> (bits // 2 - 100)):
             return PrivateKey(p, q, insecure_test_key)
 
 
 def _draw_prime(bits: int) -> int:
-    """A random prime, 3 modulo 4, whose two top bits are set, so that a product of two has twice its length."""
+    """A random prime, 3 modulo 4, with both top bits set, so that a product of two has twice its length."""
     while True:
         candidate = gmpy2.mpz(secrets.randbits(bits) | 3 << (bits - 2) | 3)
         if gmpy2.is_prime(candidate, 40):
@@ -198,9 +212,9 @@ def _draw_prime(bits: int) -> int:
 class CipherVector:
     """A vector of Paillier ciphertexts under one key.
 
-    ``a + b`` adds the plaintexts of two vectors. ``a + [1, 2]`` adds numbers in the clear and ``a * [3, 4]`` multiplies
-    by numbers in the clear; neither brings fresh randomness, so call :meth:`rerandomize` before a result goes to the
-    holder of the key. All arithmetic is modulo n.
+    ``a + b`` adds the plaintexts of two vectors. ``a + [1, 2]`` adds numbers in the clear and ``a * [3, 4]``
+    multiplies by numbers in the clear; neither brings fresh randomness, so call :meth:`rerandomize` before a
+    result goes to the holder of the key. All arithmetic is modulo n.
 
     Args:
         public_key: The key.
@@ -249,13 +263,12 @@ class CipherVector:
 
     def __mul__(self, numbers: Iterable[int]) -> CipherVector:
         modulus = self.public_key.n_squared
-        # a negative power inverts first: |x| stays as short as it is, n − |x| would be a full-length exponent
-        return CipherVector(
-            self.public_key, [gmpy2.powmod(x, operator.index(y), modulus) for x, y in _pairs(self.values, numbers)]
-        )
+        # a negative power inverts first: |x| stays short, n − |x| would be an exponent as long as n
+        products = [gmpy2.powmod(x, operator.index(y), modulus) for x, y in _pairs(self.values, numbers)]
+        return CipherVector(self.public_key, products)
 
     def rerandomize(self, encryptor: Encryptor) -> CipherVector:
-        """The same plaintexts in ciphertexts that tell even the holder of the key nothing about how they were computed.
+        """The same plaintexts in ciphertexts that tell not even the key's holder how they came about.
 
         Args:
             encryptor: An encryptor for the same key.
@@ -287,13 +300,13 @@ class CipherVector:
         width = public_key.ciphertext_bytes
         if len(data) != length * width:
             raise CryptoError(
-                f"{len(data)} bytes of Paillier ciphertexts: expected {length} of {width} bytes, {length * width} in all"
+                f"{len(data)} bytes of Paillier ciphertexts: expected {length} of {width} bytes each"
             )
         values = [gmpy2.mpz(int.from_bytes(data[at : at + width])) for at in range(0, len(data), width)]
         for position, value in enumerate(values):
             if not 0 < value < public_key.n_squared:
                 raise CryptoError(f"Paillier ciphertext {position} is 0 or not below n²")
-        # A prime factor of n divides the product exactly if it divides one of the values: one gcd checks them all.
+        # a prime factor of n divides the product exactly if it divides one of the values: one gcd checks all
         product = gmpy2.mpz(1)
         for value in values:
             product = product * value % public_key.n
@@ -305,5 +318,7 @@ class CipherVector:
 def _pairs(values: Sequence[int], others: Iterable[int]) -> Iterable[tuple[int, int]]:
     numbers = list(others)
     if len(numbers) != len(values):
-        raise InputError(f"{len(numbers)} operands for {len(values)} Paillier ciphertexts: the lengths must agree")
+        raise InputError(
+            f"{len(numbers)} operands for {len(values)} Paillier ciphertexts: the lengths must agree"
+        )
     return zip(values, numbers, strict=True)

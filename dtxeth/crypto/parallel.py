@@ -1,14 +1,15 @@
 """How many cores one party may use, set in one place.
 
-The default is one core per party, because parties often share a machine. :func:`set_jobs` or the environment variable
-``DTXETH_JOBS`` allows more; without either, an ambient ``joblib.parallel_config`` (which may also name a Dask or Ray
-backend) is obeyed.
+The default is one core per party, because parties often share a machine. :func:`set_jobs` or the environment
+variable ``DTXETH_JOBS`` allows more; without either, an ambient ``joblib.parallel_config`` (which may also
+name a Dask or Ray backend) is obeyed.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import joblib
@@ -56,7 +57,8 @@ def map_chunks(
     Args:
         function: Maps a sequence to the list of its results, element by element; picklable.
         items: Its argument.
-        smallest: Chunks are not made smaller than this, so that shipping them does not cost more than the work.
+        smallest: Chunks are not made smaller than this, so that shipping them does not cost more than the
+            work.
 
     Returns:
         The results in the order of ``items``.
@@ -66,7 +68,7 @@ def map_chunks(
         return function(items)
     bounds = [len(items) * i // chunks for i in range(chunks + 1)]
     parts = joblib.Parallel(n_jobs=_setting())(
-        joblib.delayed(function)(items[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)
+        joblib.delayed(function)(items[low:high]) for low, high in pairwise(bounds)
     )
     return [result for part in parts for result in part]
 
@@ -82,5 +84,7 @@ def _setting() -> int | None:
     except ValueError:
         jobs = 0
     if jobs == 0:
-        raise ConfigError(f"{JOBS_VARIABLE} is {text!r}: give a positive count of processes, or -1 for all cores")
+        raise ConfigError(
+            f"{JOBS_VARIABLE} is {text!r}: give a positive count of processes, or -1 for all cores"
+        )
     return jobs

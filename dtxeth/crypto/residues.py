@@ -1,9 +1,9 @@
 """Residues modulo r², written a(1 + tr).
 
-Every unit c modulo r² is a(1 + tr) with a = c mod r and one t modulo r, and (1 + tr)(1 + ur) = 1 + (t + u)r. A product of
-many units therefore needs long multiplications only for the a's, which are half as long as the units, while the t's just
-add up: 3.2 µs a factor instead of 5.7 µs at r² of 4096 bits. Both the fixed-base tables and the multi-exponentiation
-rest on this.
+Every unit c modulo r² is a(1 + tr) with a = c mod r and one t modulo r, and (1 + tr)(1 + ur) = 1 + (t + u)r.
+A product of many units therefore needs long multiplications only for the a's, which are half as long as the
+units, while the t's just add up: 3.2 µs a factor instead of 5.7 µs at r² of 4096 bits. Both the fixed-base
+tables and the multi-exponentiation rest on this.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def invert(x: Halves, root: int) -> Halves:
 
 
 def invert_all(values: Sequence[int], modulus: int) -> list[int]:
-    """Inverses modulo ``modulus`` at the price of one inversion and three products each (Montgomery 1987, §10.3.1).
+    """Inverses modulo ``modulus``, for one inversion in all and three products each (Montgomery 1987).
 
     Raises:
         CryptoError: A value has no inverse.

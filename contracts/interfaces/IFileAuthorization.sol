@@ -154,7 +154,8 @@ interface IFileAuthorization {
     function revoke(uint256 authorizationId, string calldata reason) external;
 
     /// @notice Authorize an account for a live file of the sender's without being asked.
-    /// @dev Refused while an application of that account for the same file and task waits (approve it) or is current.
+    /// @dev Approves the application of that account for the same file and task if one waits, so that nobody can be in the way of
+    /// a grant by applying; refused while an approved one is current.
     /// @param fileId The file.
     /// @param applier Who may read it.
     /// @param taskId The task it is for.

@@ -278,6 +278,11 @@ interface IFileRegistry {
     /// @return file Its record; reverts with UnknownFile if there is none.
     function fileOf(bytes32 fileId) external view returns (File memory file);
 
+    /// @notice The owner of a file, live or expired.
+    /// @param fileId Its id; reverts with UnknownFile if there is none.
+    /// @return owner Its owner.
+    function ownerOf(bytes32 fileId) external view returns (address owner);
+
     /// @notice Whether a file has not expired.
     /// @param fileId Its id; reverts with UnknownFile if there is none.
     /// @return live True up to and including the second expiresAt.

@@ -184,6 +184,9 @@ interface ITaskRegistry {
     /// @notice Result file {fileId} belongs to {owner}, who is not an executor of task {taskId}.
     error ResultFileNotOfExecutor(uint256 taskId, bytes32 fileId, address owner);
 
+    /// @notice Result file {fileId} is not granted to {requester}, the requester of task {taskId}; its owner must grant it first.
+    error ResultFileNotGranted(uint256 taskId, bytes32 fileId, address requester);
+
     /*//////////////////////////////////////////////////////////////
                                  EVENTS
     //////////////////////////////////////////////////////////////*/
@@ -349,8 +352,8 @@ interface ITaskRegistry {
     function begin(uint256 taskId) external;
 
     /// @notice Report the result, until finishBy; Processing → Finished when all have reported the same, → Failed when two differ.
-    /// @dev A prediction's file must be live, belong to one of the executors, and be granted to the requester for this task until
-    /// finishBy at least (FileAuthorization.grant), unless the requester owns it.
+    /// @dev A prediction's file must be live, belong to one of the executors, and be granted to the requester for this task
+    /// (FileAuthorization.grant), unless the requester owns it.
     /// @param taskId The task.
     /// @param result Canonical JSON, the same bytes from every executor, 1 to 16384.
     /// @param resultFileId For Predict: the file with the prediction; zero for Train.

@@ -49,10 +49,12 @@ __all__ = [
     "InvalidNamespaceName",
     "InvalidNodeName",
     "InvalidPartyCount",
+    "InvalidProofLength",
     "InvalidReplicas",
     "InvalidResult",
     "InvalidRules",
     "InvalidShares",
+    "InvalidShortString",
     "InvalidSlotSeconds",
     "InvalidSpec",
     "InvalidWrappedKey",
@@ -67,8 +69,12 @@ __all__ = [
     "NotHoldingOwner",
     "NotNamespaceOwner",
     "NotRequester",
+    "NothingToWithdraw",
     "OwnerNeedsNoAuthorization",
+    "PaymentRefused",
+    "ResultFileNotGranted",
     "ResultFileNotOfExecutor",
+    "StringTooLong",
     "TaskReasonTooLong",
     "TooFewAcknowledgements",
     "TooManyHoldings",
@@ -533,6 +539,18 @@ class InvalidPartyCount(CustomError):
     maximum: int
 
 
+class InvalidProofLength(CustomError):
+    """The proof has {length} hashes, this tree and these leaves need {expected}; make the proof again."""
+
+    kinds = MappingProxyType({"length": "uint256", "expected": "uint256"})
+    notice = (
+        "The proof has {length} hashes, this tree and these leaves need {expected}; make the proof again."
+    )
+
+    length: int
+    expected: int
+
+
 class InvalidReplicas(CustomError):
     """{replicas} replicas are out of range; choose 1 to {maximum}."""
 
@@ -576,6 +594,13 @@ class InvalidShares(CustomError):
 
     sum: int
     expected: int
+
+
+class InvalidShortString(CustomError):
+    """Invalid short string."""
+
+    kinds = MappingProxyType({})
+    notice = "Invalid short string"
 
 
 class InvalidSlotSeconds(CustomError):
@@ -726,6 +751,15 @@ class NotRequester(CustomError):
     requester: str
 
 
+class NothingToWithdraw(CustomError):
+    """Account {account} has no credit; there is nothing to withdraw."""
+
+    kinds = MappingProxyType({"account": "address"})
+    notice = "Account {account} has no credit; there is nothing to withdraw."
+
+    account: str
+
+
 class OwnerNeedsNoAuthorization(CustomError):
     """Account {owner} owns file {file_id} and needs no authorization."""
 
@@ -734,6 +768,31 @@ class OwnerNeedsNoAuthorization(CustomError):
 
     file_id: bytes
     owner: str
+
+
+class PaymentRefused(CustomError):
+    """Account {account} refused the payment of {amount} wei; the credit stays, let the account accept
+    payments first.
+    """
+
+    kinds = MappingProxyType({"account": "address", "amount": "uint256"})
+    notice = "Account {account} refused the payment of {amount} wei; the credit stays, let the account accept payments first."
+
+    account: str
+    amount: int
+
+
+class ResultFileNotGranted(CustomError):
+    """Result file {file_id} is not granted to {requester}, the requester of task {task_id}; its owner must
+    grant it first.
+    """
+
+    kinds = MappingProxyType({"task_id": "uint256", "file_id": "bytes32", "requester": "address"})
+    notice = "Result file {file_id} is not granted to {requester}, the requester of task {task_id}; its owner must grant it first."
+
+    task_id: int
+    file_id: bytes
+    requester: str
 
 
 class ResultFileNotOfExecutor(CustomError):
@@ -745,6 +804,15 @@ class ResultFileNotOfExecutor(CustomError):
     task_id: int
     file_id: bytes
     owner: str
+
+
+class StringTooLong(CustomError):
+    """String too long."""
+
+    kinds = MappingProxyType({"str": "string"})
+    notice = "String too long"
+
+    str: str
 
 
 class TaskReasonTooLong(CustomError):

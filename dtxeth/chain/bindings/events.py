@@ -244,6 +244,30 @@ class ConcurrencyChanged(Event):
 
 
 @dataclass(frozen=True)
+class Credited(Event):
+    """An account was credited.
+
+    Attributes:
+        account: Payee.
+        amount: In wei.
+    """
+
+    kinds = MappingProxyType({"account": "address", "amount": "uint256"})
+    indexed = ("account",)
+
+    account: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class EIP712DomainChanged(Event):
+    """MAY be emitted to signal that the domain could have changed."""
+
+    kinds = MappingProxyType({})
+    indexed = ()
+
+
+@dataclass(frozen=True)
 class FilePublished(Event):
     """A file is on the chain; its holdings follow, one event each.
 
@@ -751,3 +775,19 @@ class TaskTimedOut(Event):
 
     task_id: int
     status: TaskStatus
+
+
+@dataclass(frozen=True)
+class Withdrawn(Event):
+    """An account fetched its credit.
+
+    Attributes:
+        account: Payee.
+        amount: In wei.
+    """
+
+    kinds = MappingProxyType({"account": "address", "amount": "uint256"})
+    indexed = ("account",)
+
+    account: str
+    amount: int

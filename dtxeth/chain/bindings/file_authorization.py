@@ -20,11 +20,7 @@ _REVOKE = Function("revoke", ("uint256", "string"), ())
 
 
 class FileAuthorization(Contract):
-    """An account applies for a file for one task; the file's owner approves (handing over the file key,
-    wrapped for the applier), rejects or revokes.
-
-    Storage nodes serve a file to its owner and to accounts whose authorization is current.
-    """
+    """Authorizations to read a file for a task."""
 
     events = (
         events.AuthorizationApplied,
@@ -83,8 +79,8 @@ class FileAuthorization(Contract):
     ) -> Receipt:
         """Authorize an account for a live file of the sender's without being asked.
 
-        Refused while an application of that account for the same file and task waits (approve it) or is
-        current.
+        Approves the application of that account for the same file and task if one waits, so that nobody can
+        be in the way of a grant by applying; refused while an approved one is current.
 
         Args:
             file_id: The file.

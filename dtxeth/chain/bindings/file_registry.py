@@ -15,6 +15,9 @@ _ADD_HOLDINGS = Function(
     "addHoldings", ("bytes32", "bytes32", "(address,bytes32,uint32,uint64,uint64,bytes)[]"), ()
 )
 _ADD_NAMESPACE = Function("addNamespace", ("string", "uint8"), ("bytes32",))
+_EIP712_DOMAIN = Function(
+    "eip712Domain", (), ("bytes1", "string", "string", "uint256", "address", "bytes32", "uint256[]")
+)
 _FILE_ID_OF = Function("fileIdOf", ("address", "bytes32"), ("bytes32",))
 _FILE_OF = Function("fileOf", ("bytes32",), ("(address,bytes32,uint64,uint64,uint64,uint64,bytes32,bytes)",))
 _HOLDING = Function("holding", ("uint256",), ("(bytes32,address,bytes32,uint32,uint64)",))
@@ -24,6 +27,7 @@ _IS_LIVE = Function("isLive", ("bytes32",), ("bool",))
 _MAX_HOLDINGS = Function("maxHoldings", (), ("uint256",))
 _NAMESPACE_ID_OF = Function("namespaceIdOf", ("address", "string"), ("bytes32",))
 _NAMESPACE_OF = Function("namespaceOf", ("bytes32",), ("(address,uint8,uint64,string)",))
+_OWNER_OF = Function("ownerOf", ("bytes32",), ("address",))
 _PUBLISH = Function(
     "publish",
     (
@@ -37,11 +41,10 @@ _SET_REPLICAS = Function("setReplicas", ("bytes32", "uint8"), ())
 
 
 class FileRegistry(Contract):
-    """The record of every file: who owns it, until when it is kept, where its sealed manifest is, and
-    which storage node has acknowledged what.
-    """
+    """Namespaces, files and holdings."""
 
     events = (
+        events.EIP712DomainChanged,
         events.FilePublished,
         events.HoldingAdded,
         events.ManifestReplaced,
@@ -76,6 +79,23 @@ class FileRegistry(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_ADD_NAMESPACE, sender, 0, name, replicas)
+
+    def eip712_domain(self) -> tuple[bytes, str, str, int, str, bytes, tuple[int, ...]]:
+        """Eip712 domain.
+
+        returns the fields and values that describe the domain separator used by this contract for EIP-712
+        signature.
+        """
+        result0, result1, result2, result3, result4, result5, result6 = self._view(_EIP712_DOMAIN)
+        return (
+            build(bytes, result0),
+            build(str, result1),
+            build(str, result2),
+            build(int, result3),
+            build(str, result4),
+            build(bytes, result5),
+            build(tuple[int, ...], result6),
+        )
 
     def file_id_of(self, owner: str, salt: bytes) -> bytes:
         """The id that a file with this salt has or will have.
@@ -184,6 +204,18 @@ class FileRegistry(Contract):
         """
         (result,) = self._view(_NAMESPACE_OF, namespace_id)
         return build(Namespace, result)
+
+    def owner_of(self, file_id: bytes) -> str:
+        """The owner of a file, live or expired.
+
+        Args:
+            file_id: Its id; reverts with UnknownFile if there is none.
+
+        Returns:
+            Its owner.
+        """
+        (result,) = self._view(_OWNER_OF, file_id)
+        return build(str, result)
 
     def publish(
         self, publication: Publication, acknowledgements: Sequence[Acknowledgement], *, sender: Account

@@ -13,7 +13,7 @@ _PUBLISH = Function("publish", ("bytes32",), ("uint64",))
 
 
 class KeyRegistry(Contract):
-    """Where anybody finds the X25519 public key to wrap a secret for an account."""
+    """Encryption keys of accounts."""
 
     events = (events.KeyPublished,)
 

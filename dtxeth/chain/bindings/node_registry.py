@@ -22,7 +22,7 @@ _UPDATE = Function("update", ("string", "bytes32", "uint64"), ())
 
 
 class NodeRegistry(Contract):
-    """Who serves the network, where to reach it, and how regularly it shows signs of life."""
+    """Storage nodes and executors."""
 
     events = (events.HeartbeatCounted, events.NodeOnlineChanged, events.NodeRegistered, events.NodeUpdated)
 

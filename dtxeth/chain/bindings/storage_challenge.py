@@ -15,6 +15,7 @@ _CHALLENGE = Function(
     "challenge", ("uint256",), ("(uint256,address,uint8,uint8,uint8,address,uint64,uint64,uint256,bytes32)",)
 )
 _CLOSE = Function("close", ("uint256",), ())
+_CREDIT_OF = Function("creditOf", ("address",), ("uint256",))
 _DEPOSIT_FOR = Function("depositFor", ("uint8",), ("uint256",))
 _DRAW = Function("draw", ("uint256",), ())
 _LEAF_INDICES = Function("leafIndices", ("uint256",), ("uint32[]",))
@@ -22,12 +23,11 @@ _OPEN = Function("open", ("uint256", "uint8"), ("uint256",))
 _OPEN_CHALLENGES_OF = Function("openChallengesOf", ("address", "address"), ("uint256",))
 _PROVE = Function("prove", ("uint256", "bytes[]", "bytes32[]"), ())
 _RULES = Function("rules", (), ("(uint64,uint64,uint64,uint32,uint256)",))
+_WITHDRAW = Function("withdraw", (), ("uint256",))
 
 
 class StorageChallenge(Contract):
-    """The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers
-    with these leaves and their Merkle proof, in time.
-    """
+    """Proofs that a storage node still has the bytes."""
 
     events = (
         events.ChallengeDrawn,
@@ -35,6 +35,8 @@ class StorageChallenge(Contract):
         events.ChallengeOpened,
         events.ChallengeProved,
         events.ChallengeVoided,
+        events.Credited,
+        events.Withdrawn,
     )
 
     def challenge(self, challenge_id: int) -> Challenge:
@@ -59,6 +61,18 @@ class StorageChallenge(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_CLOSE, sender, 0, challenge_id)
+
+    def credit_of(self, account: str) -> int:
+        """The credit of an account.
+
+        Args:
+            account: Any account.
+
+        Returns:
+            In wei.
+        """
+        (result,) = self._view(_CREDIT_OF, account)
+        return build(int, result)
 
     def deposit_for(self, leaves: int) -> int:
         """The deposit that a challenge needs.
@@ -146,3 +160,11 @@ class StorageChallenge(Contract):
         """
         (result,) = self._view(_RULES)
         return build(Rules, result)
+
+    def withdraw(self, *, sender: Account) -> Receipt:
+        """Pay the sender its whole credit.
+
+        Args:
+            sender: Who signs and pays.
+        """
+        return self._transact(_WITHDRAW, sender, 0)

@@ -13,6 +13,7 @@ _BEGIN = Function("begin", ("uint256",), ())
 _CANCEL = Function("cancel", ("uint256",), ())
 _CONCURRENCY_OF = Function("concurrencyOf", ("address",), ("uint16", "uint16"))
 _CONFIRM = Function("confirm", ("uint256", "uint256"), ())
+_CREDIT_OF = Function("creditOf", ("address",), ("uint256",))
 _FAIL = Function("fail", ("uint256", "string"), ())
 _PARTIES_OF = Function("partiesOf", ("uint256",), ("(address,bytes32,uint16)[]",))
 _PUBLISH = Function(
@@ -31,17 +32,15 @@ _TASK_OF = Function(
     ),
 )
 _TIME_OUT = Function("timeOut", ("uint256",), ())
+_WITHDRAW = Function("withdraw", (), ("uint256",))
 
 
 class TaskRegistry(Contract):
-    """A requester publishes a task with its reward; the executors confirm or reject it; the requester
-    starts it; the executors process it and report the same result, and are paid.
-
-    Everything else pays the requester back.
-    """
+    """Learning tasks and their escrow."""
 
     events = (
         events.ConcurrencyChanged,
+        events.Credited,
         events.PartyInvited,
         events.ReportsDisagree,
         events.TaskBegun,
@@ -55,6 +54,7 @@ class TaskRegistry(Contract):
         events.TaskReported,
         events.TaskStarted,
         events.TaskTimedOut,
+        events.Withdrawn,
     )
 
     def begin(self, task_id: int, *, sender: Account) -> Receipt:
@@ -103,6 +103,18 @@ class TaskRegistry(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_CONFIRM, sender, 0, task_id, authorization_id)
+
+    def credit_of(self, account: str) -> int:
+        """The credit of an account.
+
+        Args:
+            account: Any account.
+
+        Returns:
+            In wei.
+        """
+        (result,) = self._view(_CREDIT_OF, account)
+        return build(int, result)
 
     def fail(self, task_id: int, reason: str, *, sender: Account) -> Receipt:
         """Say that the task cannot be done: ToProcess or Processing → Failed.
@@ -154,7 +166,7 @@ class TaskRegistry(Contract):
         Failed when two differ.
 
         A prediction's file must be live, belong to one of the executors, and be granted to the requester for
-        this task until finishBy at least (FileAuthorization.grant), unless the requester owns it.
+        this task (FileAuthorization.grant), unless the requester owns it.
 
         Args:
             task_id: The task.
@@ -211,3 +223,11 @@ class TaskRegistry(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_TIME_OUT, sender, 0, task_id)
+
+    def withdraw(self, *, sender: Account) -> Receipt:
+        """Pay the sender its whole credit.
+
+        Args:
+            sender: Who signs and pays.
+        """
+        return self._transact(_WITHDRAW, sender, 0)

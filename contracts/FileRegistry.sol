@@ -15,7 +15,8 @@ contract FileRegistry is IFileRegistry, EIP712 {
     uint256 private constant MAX_WRAPPED_KEY = 256;
     bytes32 private constant ACKNOWLEDGEMENT_TYPEHASH =
         keccak256(
-            "Acknowledgement(bytes32 fileId,address owner,address node,bytes32 root,uint32 leafCount,uint64 size,uint64 expiresAt,uint64 deadline)"
+            "Acknowledgement(bytes32 fileId,address owner,address node,bytes32 root,"
+            "uint32 leafCount,uint64 size,uint64 expiresAt,uint64 deadline)"
         );
 
     INodeRegistry private immutable NODE_REGISTRY;
@@ -191,7 +192,8 @@ contract FileRegistry is IFileRegistry, EIP712 {
         );
     }
 
-    /// @dev Adds one holding for each acknowledgement, or reverts. An acknowledgement counts once, for a node has one holding of
+    /// @dev Adds one holding for each acknowledgement, or reverts. An acknowledgement counts once, for a node has one holding
+    /// of
     /// a file; it counts for this file, owner, expiry, contract and chain only, for the node has signed them.
     function _addHoldings(
         bytes32 fileId,

@@ -213,7 +213,8 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
         );
     }
 
-    /// @dev Parts of a model never leave their executors, so a prediction needs the very executors of the training, in their order.
+    /// @dev Parts of a model never leave their executors, so a prediction needs the very executors of the training, in their
+    /// order.
     function _requireModel(Proposal calldata proposal) private view {
         uint256 modelTaskId = proposal.modelTaskId;
         if (proposal.kind == Kind.Train) {

@@ -39,7 +39,8 @@ interface IFileAuthorization {
     /// @notice There is no authorization {authorizationId}; check the id, or list the authorizations.
     error UnknownAuthorization(uint256 authorizationId);
 
-    /// @notice Authorization {authorizationId} is open for this account, file and task; wait for the owner, use it, or revoke it.
+    /// @notice Authorization {authorizationId} is open for this account, file and task; wait for the owner, use it, or revoke
+    /// it.
     error AuthorizationOpen(uint256 authorizationId);
 
     /// @notice Account {owner} owns file {fileId} and needs no authorization.
@@ -58,7 +59,8 @@ interface IFileAuthorization {
         AuthorizationStatus expected
     );
 
-    /// @notice An authorization cannot run until time {expiresAt}; choose a time after {now_}, at most the file's expiry {latest}.
+    /// @notice An authorization cannot run until time {expiresAt}; choose a time after {now_}, at most the file's expiry
+    /// {latest}.
     error InvalidAuthorizationExpiry(uint64 expiresAt, uint64 now_, uint64 latest);
 
     /// @notice The wrapped key is {length} bytes long; give 1 to {maximum} bytes.
@@ -154,7 +156,8 @@ interface IFileAuthorization {
     function revoke(uint256 authorizationId, string calldata reason) external;
 
     /// @notice Authorize an account for a live file of the sender's without being asked.
-    /// @dev Approves the application of that account for the same file and task if one waits, so that nobody can be in the way of
+    /// @dev Approves the application of that account for the same file and task if one waits, so that nobody can be in the way
+    /// of
     /// a grant by applying; refused while an approved one is current.
     /// @param fileId The file.
     /// @param applier Who may read it.

@@ -4,7 +4,8 @@ pragma solidity 0.8.30;
 /// @title Namespaces, files and holdings
 /// @notice The record of every file: who owns it, until when it is kept, where its sealed manifest is, and which storage node
 /// has acknowledged what.
-/// @dev State grows with the number of nodes of a file, not with its bytes. Names and plaintext hashes are sealed; owner, sizes,
+/// @dev State grows with the number of nodes of a file, not with its bytes. Names and plaintext hashes are sealed; owner,
+/// sizes,
 /// rows and times are public. A time counts up to and including its second.
 interface IFileRegistry {
     /// @notice A group of files of one owner, kept with the same redundancy.
@@ -41,7 +42,8 @@ interface IFileRegistry {
 
     /// @notice A storage node's signed word that it has computed this root from bytes that it has stored.
     /// @dev The signature is EIP-712 over
-    /// `Acknowledgement(bytes32 fileId,address owner,address node,bytes32 root,uint32 leafCount,uint64 size,uint64 expiresAt,uint64 deadline)`
+    /// `Acknowledgement(bytes32 fileId,address owner,address node,bytes32 root,uint32 leafCount,uint64 size,uint64 expiresAt,
+    /// uint64 deadline)`
     /// in the domain ("dtxeth FileRegistry", "1", chain id, this contract). It is good for one file and counts once.
     /// @param node Account of the storage node.
     /// @param root Merkle root over the leaf hashes of all its pieces, in order.
@@ -150,7 +152,8 @@ interface IFileRegistry {
     /// @notice The acknowledgement of node {node} is signed by {signer} or for other values; ask the node for a new one.
     error InvalidAcknowledgement(address node, address signer);
 
-    /// @notice Node {node} acknowledges {size} bytes in {leafCount} leaves, which no pieces can give; ask the node for a new one.
+    /// @notice Node {node} acknowledges {size} bytes in {leafCount} leaves, which no pieces can give; ask the node for a new
+    /// one.
     error InvalidHolding(address node, uint32 leafCount, uint64 size);
 
     /// @notice There is no holding {holdingId}; list the holdings of the file.

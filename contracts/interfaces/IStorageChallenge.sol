@@ -2,14 +2,16 @@
 pragma solidity 0.8.30;
 
 /// @title Proofs that a storage node still has the bytes
-/// @notice The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers with these leaves
+/// @notice The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers with these
+/// leaves
 /// and their Merkle proof, in time.
 /// @dev
 ///   Opened ─draw→ ToProve ─prove→ Proved, or Failed (Wrong)
 ///   Opened ─close (never drawn)→ Void      ToProve ─close (lapsed)→ Failed (Missed)
 /// The seed is keccak256(abi.encode(blockhash(openedBlock + drawDelay), challengeId)): unknown to owner and node when the
 /// challenge is opened. (A block producer can grind it by withholding a block.) A block hash is available for 256 blocks; a
-/// challenge not drawn by then is void for good, at nobody's cost: drawing it anew would let a node wait for a better draw, and a
+/// challenge not drawn by then is void for good, at nobody's cost: drawing it anew would let a node wait for a better draw, and
+/// a
 /// hash of zero must never convict an honest node. A proof shows that the bytes were at hand in time, not where they were.
 interface IStorageChallenge {
     /// @notice Where a challenge stands.
@@ -71,7 +73,8 @@ interface IStorageChallenge {
                                  ERRORS
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice The rules of challenges are out of range; draw delay {drawDelay} must be 2 or more, answer window {answerWindow} and open challenges {maxOpenPerNode} 1 or more.
+    /// @notice The rules of challenges are out of range; draw delay {drawDelay} must be 2 or more, answer window {answerWindow}
+    /// and open challenges {maxOpenPerNode} 1 or more.
     error InvalidRules(uint64 drawDelay, uint64 answerWindow, uint32 maxOpenPerNode);
 
     /// @notice There is no challenge {challengeId}; check the id, or list the challenges.
@@ -83,7 +86,8 @@ interface IStorageChallenge {
     /// @notice Account {caller} is not {owner}, who owns the file of holding {holdingId}; only the owner may challenge it.
     error NotHoldingOwner(uint256 holdingId, address caller, address owner);
 
-    /// @notice File {fileId} expires at time {expiresAt}, before an answer would be due at {deadline}; the node need not keep it so long.
+    /// @notice File {fileId} expires at time {expiresAt}, before an answer would be due at {deadline}; the node need not keep
+    /// it so long.
     error FileExpiresBeforeAnswer(bytes32 fileId, uint64 expiresAt, uint64 deadline);
 
     /// @notice The deposit is {deposit} wei; give at least {required}.

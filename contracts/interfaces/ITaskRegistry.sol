@@ -114,7 +114,8 @@ interface ITaskRegistry {
     /// @notice The deadlines must follow each other: now {now_} < confirm {confirmBy} < start {startBy} < finish {finishBy}.
     error InvalidDeadlines(uint64 now_, uint64 confirmBy, uint64 startBy, uint64 finishBy);
 
-    /// @notice File {fileId} expires at time {expiresAt}, before the task must finish at {finishBy}; use another file or an earlier deadline.
+    /// @notice File {fileId} expires at time {expiresAt}, before the task must finish at {finishBy}; use another file or an
+    /// earlier deadline.
     error FileExpiresBeforeFinish(bytes32 fileId, uint64 expiresAt, uint64 finishBy);
 
     /// @notice A training task names model task {modelTaskId}; give 0.
@@ -163,13 +164,15 @@ interface ITaskRegistry {
     /// @notice Executor {executor} does not own file {fileId}; apply for it, and confirm with the authorization's id.
     error AuthorizationMissing(bytes32 fileId, address executor);
 
-    /// @notice Authorization {authorizationId} is not for executor {executor}, file {fileId} and task {taskId}; apply for this very file and task.
+    /// @notice Authorization {authorizationId} is not for executor {executor}, file {fileId} and task {taskId}; apply for this
+    /// very file and task.
     error AuthorizationMismatch(uint256 authorizationId, address executor, bytes32 fileId, uint256 taskId);
 
     /// @notice Authorization {authorizationId} is not approved; wait for the file's owner, or apply again.
     error AuthorizationNotApproved(uint256 authorizationId);
 
-    /// @notice Authorization {authorizationId} expires at time {expiresAt}, before the task must finish at {finishBy}; ask for a longer one.
+    /// @notice Authorization {authorizationId} expires at time {expiresAt}, before the task must finish at {finishBy}; ask for
+    /// a longer one.
     error AuthorizationExpiresBeforeFinish(uint256 authorizationId, uint64 expiresAt, uint64 finishBy);
 
     /// @notice The reason is {length} bytes long; say it in at most {maximum} bytes.
@@ -184,7 +187,8 @@ interface ITaskRegistry {
     /// @notice Result file {fileId} belongs to {owner}, who is not an executor of task {taskId}.
     error ResultFileNotOfExecutor(uint256 taskId, bytes32 fileId, address owner);
 
-    /// @notice Result file {fileId} is not granted to {requester}, the requester of task {taskId}; its owner must grant it first.
+    /// @notice Result file {fileId} is not granted to {requester}, the requester of task {taskId}; its owner must grant it
+    /// first.
     error ResultFileNotGranted(uint256 taskId, bytes32 fileId, address requester);
 
     /*//////////////////////////////////////////////////////////////
@@ -317,7 +321,8 @@ interface ITaskRegistry {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice Publish a task; the value sent is the reward and is locked.
-    /// @dev Executors must be online, files must outlive finishBy. A Predict task needs a finished Train task of the sender's and
+    /// @dev Executors must be online, files must outlive finishBy. A Predict task needs a finished Train task of the sender's
+    /// and
     /// the same executors in the same order, for each of them keeps its part of the model.
     /// @param proposal The task.
     /// @return taskId Its number.
@@ -351,7 +356,8 @@ interface ITaskRegistry {
     /// @param taskId The task.
     function begin(uint256 taskId) external;
 
-    /// @notice Report the result, until finishBy; Processing → Finished when all have reported the same, → Failed when two differ.
+    /// @notice Report the result, until finishBy; Processing → Finished when all have reported the same, → Failed when two
+    /// differ.
     /// @dev A prediction's file must be live, belong to one of the executors, and be granted to the requester for this task
     /// (FileAuthorization.grant), unless the requester owns it.
     /// @param taskId The task.

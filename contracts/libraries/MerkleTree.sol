@@ -3,8 +3,10 @@ pragma solidity 0.8.30;
 
 /// @title Merkle trees of RFC 9162
 /// @notice Computes a root from some leaves of a tree and a multiproof.
-/// @dev SHA-256 by its precompile: a leaf is SHA-256(0x00 ‖ data), an inner node SHA-256(0x01 ‖ left ‖ right), and a node without
-/// a sibling is promoted to the next level as it is. The tags keep a node from passing for a leaf; promotion keeps two leaf lists
+/// @dev SHA-256 by its precompile: a leaf is SHA-256(0x00 ‖ data), an inner node SHA-256(0x01 ‖ left ‖ right), and a node
+/// without
+/// a sibling is promoted to the next level as it is. The tags keep a node from passing for a leaf; promotion keeps two leaf
+/// lists
 /// from having one root. dtxeth/crypto/merkle.py is the twin that builds trees and proofs.
 library MerkleTree {
     /// @notice Bytes of a leaf; the last leaf of a piece may be shorter.
@@ -21,7 +23,8 @@ library MerkleTree {
     }
 
     /// @notice The root that leaves and a multiproof give.
-    /// @dev Climbs level by level, left to right, in place: `hashes` and `indices` are overwritten. A level takes a hash from the
+    /// @dev Climbs level by level, left to right, in place: `hashes` and `indices` are overwritten. A level takes a hash from
+    /// the
     /// proof only for a sibling that is neither computed nor missing. At most 32 levels, for leafCount is a uint32.
     /// @param hashes Hashes of the proven leaves, at least one.
     /// @param indices Their numbers, ascending, distinct and below leafCount: what the caller has drawn, so not checked here.
@@ -62,9 +65,11 @@ library MerkleTree {
         return position < proof.length ? proof[position] : bytes32(0);
     }
 
-    /// @dev SHA-256(0x01 ‖ left ‖ right), written past the free memory pointer without moving it: a proof hashes hundreds of nodes
+    /// @dev SHA-256(0x01 ‖ left ‖ right), written past the free memory pointer without moving it: a proof hashes hundreds of
+    /// nodes
     /// and memory costs more the more of it there is. The precompile fails only for want of gas.
     function _nodeHash(bytes32 left, bytes32 right) private view returns (bytes32 hash) {
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             let buffer := mload(0x40)
             mstore8(buffer, 0x01)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dtxeth.chain.abi import canonical, snake
 from dtxeth.errors import DtxethError, InputError
 
 PACKAGE = Path(__file__).parents[1] / "dtxeth" / "chain"
@@ -70,7 +71,7 @@ def generate(artifacts: list[Json]) -> dict[str, str]:
         "events.py": _events_module(artifacts),
         "errors.py": _errors_module(artifacts),
     }
-    modules |= {f"{_snake(artifact['name'])}.py": _contract_module(artifact) for artifact in artifacts}
+    modules |= {f"{snake(artifact['name'])}.py": _contract_module(artifact) for artifact in artifacts}
     types = re.findall(r"^class (\w+)", modules["types.py"], re.MULTILINE)
     return {name: _with_types(text, types) for name, text in modules.items()}
 
@@ -222,12 +223,12 @@ def _contract_module(artifact: Json) -> str:
 
 
 def _constant(function: Json) -> str:
-    kinds = [tuple(_kind(item) for item in function[side]) for side in ("inputs", "outputs")]
-    return f"_{_snake(function['name']).upper()} = Function({function['name']!r}, {kinds[0]!r}, {kinds[1]!r})"
+    kinds = [tuple(canonical(item) for item in function[side]) for side in ("inputs", "outputs")]
+    return f"_{snake(function['name']).upper()} = Function({function['name']!r}, {kinds[0]!r}, {kinds[1]!r})"
 
 
 def _method(function: Json, artifact: Json) -> str:
-    name, signature = _snake(function["name"]), _signature(function)
+    name, signature = snake(function["name"]), _signature(function)
     details = artifact["devdoc"].get("methods", {}).get(signature, {})
     notice = artifact["userdoc"].get("methods", {}).get(signature, {}).get("notice", "")
     arguments = {_name(item, index): item for index, item in enumerate(function["inputs"])}
@@ -299,19 +300,12 @@ def _hint(item: Json, argument: bool = False) -> str:
     return {"bool": "bool", "address": "str", "string": "str"}.get(kind, "bytes")
 
 
-def _kind(item: Json) -> str:
-    """Return the canonical ABI type, structs as tuples."""
-    if not item["type"].startswith("tuple"):
-        return str(item["type"])
-    return f"({','.join(_kind(part) for part in item['components'])}){item['type'].removeprefix('tuple')}"
-
-
 def _kinds(entry: Json) -> dict[str, str]:
-    return {_name(item): _kind(item) for item in entry["inputs"]}
+    return {_name(item): canonical(item) for item in entry["inputs"]}
 
 
 def _signature(entry: Json) -> str:
-    return f"{entry['name']}({','.join(_kind(item) for item in entry['inputs'])})"
+    return f"{entry['name']}({','.join(canonical(item) for item in entry['inputs'])})"
 
 
 def _entries(artifact: Json, kind: str) -> list[Json]:
@@ -343,21 +337,17 @@ def _last(name: str) -> str:
     return re.split(r"[. ]", name)[-1]
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
 def _upper(name: str) -> str:
-    return _snake(name).upper()
+    return snake(name).upper()
 
 
 def _words(name: str) -> str:
-    return _snake(name).replace("_", " ").capitalize()
+    return snake(name).replace("_", " ").capitalize()
 
 
 def _name(item: Json, index: int = 0) -> str:
     """Return the Python name of an argument or field."""
-    name = _snake(item["name"]).lstrip("_") or f"argument{index}"
+    name = snake(item["name"]).lstrip("_") or f"argument{index}"
     return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import re
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
@@ -71,6 +72,19 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return tuple(_plain(getattr(value, field.name)) for field in dataclasses.fields(value))
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def canonical(item: dict[str, Any]) -> str:
+    """Return the canonical type of an entry of an ABI, structs as tuples."""
+    kind = str(item["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(canonical(part) for part in item['components'])}){kind.removeprefix('tuple')}"
+
+
+def snake(name: str) -> str:
+    """Turn a name in camel case into the Python way."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def build(kind: type[T], value: Any) -> T:

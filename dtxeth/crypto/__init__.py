@@ -1,5 +1,16 @@
-"""Cryptography without input or output: Paillier vectors, set intersection, envelopes, Merkle trees."""
+"""Cryptography without input or output.
 
+* Paillier: :func:`generate_keypair`, :class:`Encryptor`, :class:`CipherVector` and :func:`matvec`.
+* Finding common rows: :mod:`dtxeth.crypto.psi`, masked identifiers on ristretto255.
+* Wrapping keys for their holder: :mod:`dtxeth.crypto.envelope`, HPKE.
+* Trees over stored bytes: :mod:`dtxeth.crypto.merkle`.
+* How many cores all of these may use: :func:`set_jobs`.
+
+Everything that comes from another party goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,
+``psi.parse_points`` or ``envelope.unwrap``, which raise :class:`~dtxeth.errors.CryptoError` unless it is valid.
+"""
+
+from dtxeth.crypto import envelope, psi
 from dtxeth.crypto.encryptor import Encryptor
 from dtxeth.crypto.multiexp import matvec
 from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey, generate_keypair
@@ -11,7 +22,9 @@ __all__ = [
     "PrivateKey",
     "PublicKey",
     "effective_jobs",
+    "envelope",
     "generate_keypair",
     "matvec",
+    "psi",
     "set_jobs",
 ]

@@ -77,4 +77,6 @@ class FixedBase:
         return factors, terms
 
 
-_rebuild = lru_cache(maxsize=8)(FixedBase)
+@lru_cache(maxsize=8)
+def _rebuild(base: int, root: int, exponent_bits: int) -> FixedBase:
+    return FixedBase(base, root, exponent_bits)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import rbcl
@@ -86,7 +87,7 @@ def parse_points(data: bytes, count: int) -> list[bytes]:
     if len(data) != count * POINT_BYTES:
         raise CryptoError(f"{len(data)} bytes of masked identifiers: expected {count} of {POINT_BYTES} bytes")
     points = [data[at : at + POINT_BYTES] for at in range(0, len(data), POINT_BYTES)]
-    for position, valid in enumerate(map_chunks(_valid, points, _SMALLEST_CHUNK)):
+    for position, valid in enumerate(map_chunks(_check, points, _SMALLEST_CHUNK)):
         if not valid:
             raise CryptoError(
                 f"masked identifier {position} is not an element of ristretto255, or the identity"
@@ -111,11 +112,19 @@ def _hash_to_group(domain: bytes, messages: Sequence[bytes]) -> list[bytes]:
 
 
 def _multiply(scalar: bytes, points: Sequence[bytes]) -> list[bytes]:
-    try:
-        return [rbcl.crypto_scalarmult_ristretto255(scalar, point) for point in points]
-    except (RuntimeError, TypeError, ValueError):
-        raise CryptoError("cannot mask: a point is not an element of ristretto255, or the identity") from None
+    if all(map(_is_canonical, points)):
+        with suppress(RuntimeError):
+            return [rbcl.crypto_scalarmult_ristretto255(scalar, point) for point in points]
+    raise CryptoError("cannot mask: a point is not an element of ristretto255, or the identity")
 
 
-def _valid(points: Sequence[bytes]) -> list[bool]:
-    return [any(point) and rbcl.crypto_core_ristretto255_is_valid_point(point) for point in points]
+def _check(points: Sequence[bytes]) -> list[bool]:
+    return [
+        _is_canonical(point) and any(point) and bool(rbcl.crypto_core_ristretto255_is_valid_point(point))
+        for point in points
+    ]
+
+
+def _is_canonical(point: bytes) -> bool:
+    # libsodium 1.0.18 ignores the top bit, which would give every element, and the identity, a second encoding
+    return len(point) == POINT_BYTES and point[-1] < 0x80

@@ -6,8 +6,8 @@
 * Trees over stored bytes: :mod:`dtxeth.crypto.merkle`.
 * How many cores all of these may use: :func:`set_jobs`.
 
-Everything that comes from another party goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,
-``psi.parse_points`` or ``envelope.unwrap``, which raise :class:`~dtxeth.errors.CryptoError` unless it is valid.
+What another party sent goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,
+``psi.parse_points`` or ``envelope.unwrap``; they raise :class:`~dtxeth.errors.CryptoError` unless it is valid.
 """
 
 from dtxeth.crypto import envelope, psi

@@ -126,5 +126,5 @@ def _check(points: Sequence[bytes]) -> list[bool]:
 
 
 def _is_canonical(point: bytes) -> bool:
-    # libsodium 1.0.18 ignores the top bit, which would give every element, and the identity, a second encoding
+    # libsodium 1.0.18 ignores the top bit: every element, and the identity, would have a second encoding
     return len(point) == POINT_BYTES and point[-1] < 0x80

@@ -7,10 +7,10 @@
 * How many cores all of these may use: :func:`set_jobs`.
 
 What another party sent goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,
-``psi.parse_points`` or ``envelope.unwrap``; they raise :class:`~dtxeth.errors.CryptoError` unless it is valid.
+``psi.parse_points`` or ``envelope.unwrap``; what is not valid raises :class:`~dtxeth.errors.CryptoError`.
 """
 
-from dtxeth.crypto import envelope, psi
+from dtxeth.crypto import envelope, merkle, psi
 from dtxeth.crypto.encryptor import Encryptor
 from dtxeth.crypto.multiexp import matvec
 from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey, generate_keypair
@@ -25,6 +25,7 @@ __all__ = [
     "envelope",
     "generate_keypair",
     "matvec",
+    "merkle",
     "psi",
     "set_jobs",
 ]

@@ -6,10 +6,13 @@ exponent a for every ciphertext. How long a has to be depends on who must learn 
 * Whoever lacks the factors of n cannot tell hᵃ with a of |n|/2 bits, at least 1024, from a random power of h
   if factoring is hard (Goldreich and Rosen, J. Cryptology 2003; so used by Damgård, Jurik and Nielsen).
 * The holder of the key, to whom results return, can take logarithms modulo p and q once those of 1024 bits
-  fall. So :meth:`Encryptor.randomness` takes a of |n| + 128 bits: modulo the order of h, which is below n,
-  such an a is within 2⁻¹²⁸ of uniform, and no computation helps.
+  fall, and at once in parts of the group of small order. So :meth:`Encryptor.randomness` takes a of |n| + 128
+  bits: modulo the order of h, which is below n, such an a is within 2⁻¹²⁸ of uniform, and no computation
+  helps. But with probability 1/ℓ, h misses the part of prime order ℓ ≥ 3. Therefore sixteen more random n-th
+  powers join with short exponents of their own: all seventeen miss a part with probability 3⁻¹⁷ < 2⁻²⁶.
 
-An encryptor that has the private key computes the very same powers modulo p² and q², which is faster.
+An encryptor that has the private key computes the very same hᵃ modulo p² and q², which is faster, and has
+nobody to hide from but those without it.
 
 Source: I. Damgård, M. Jurik, J. B. Nielsen, "A generalization of Paillier's public-key system with
 applications to electronic voting", Int. J. Inf. Security 2010.
@@ -30,6 +33,8 @@ from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey
 from dtxeth.crypto.parallel import map_chunks
 from dtxeth.errors import InputError
 
+MORE_BASES = 16
+
 
 class Encryptor:
     """Encrypts vectors under one key.
@@ -41,8 +46,7 @@ class Encryptor:
     def __init__(self, key: PublicKey | PrivateKey) -> None:
         self.public_key = key.public_key if isinstance(key, PrivateKey) else key
         self._key = key
-        x = gmpy2.mpz(secrets.randbelow(int(self.public_key.n) - 1) + 1)
-        self._base = gmpy2.powmod(-x * x, self.public_key.n, self.public_key.n_squared)
+        self._base = -(_random_nth_power(self.public_key) ** 2) % self.public_key.n_squared
 
     def encrypt(self, numbers: Iterable[int]) -> CipherVector:
         """Encrypt signed whole numbers with fresh randomness.
@@ -57,25 +61,31 @@ class Encryptor:
                     f"number {position} has {plaintext.bit_length()} bits: a {self.public_key.bits}-bit key"
                     " encrypts numbers within ±(n − 1)/2; lower the precision or take a longer key"
                 )
-        return CipherVector(self.public_key, map_chunks(self._hiding_from_others.encrypt, plaintexts))
+        return CipherVector(self.public_key, map_chunks(self._hiding.encrypt, plaintexts))
 
     def randomness(self, count: int) -> CipherVector:
-        """Encryptions of zero that are uniform even to the holder of the key."""
+        """Encryptions of zero that are uniform to everybody else, the holder of the key included."""
         zeros = [gmpy2.mpz(0)] * count
-        return CipherVector(self.public_key, map_chunks(self._hiding_from_all.encrypt, zeros))
+        return CipherVector(self.public_key, map_chunks(self._hiding_from_key_holder.encrypt, zeros))
 
     @cached_property
-    def _hiding_from_others(self) -> _Path:
-        return self._path(self.public_key.bits // 2)
-
-    @cached_property
-    def _hiding_from_all(self) -> _Path:
-        return self._path(self.public_key.bits + 128)
-
-    def _path(self, exponent_bits: int) -> _Path:
+    def _hiding(self) -> _Path:
+        bits = self.public_key.bits // 2
         if isinstance(self._key, PrivateKey):
-            return _OwnerPath(self._key, self._base, exponent_bits)
-        return _PublicPath(self._key, self._base, exponent_bits)
+            return _OwnerPath(self._key, self._base, bits)
+        return _PublicPath(self._key, FixedBase(self._base, self._key.n, bits))
+
+    @cached_property
+    def _hiding_from_key_holder(self) -> _Path:
+        if isinstance(self._key, PrivateKey):
+            return self._hiding
+        more = [_random_nth_power(self._key) for _ in range(MORE_BASES)]
+        return _PublicPath(self._key, FixedBase(self._base, self._key.n, self._key.bits + 128, more))
+
+
+def _random_nth_power(key: PublicKey) -> int:
+    x = gmpy2.mpz(secrets.randbelow(int(key.n) - 1) + 1)
+    return gmpy2.powmod(x, key.n, key.n_squared)  # type: ignore[no-any-return]
 
 
 class _Path(Protocol):
@@ -87,9 +97,9 @@ class _Path(Protocol):
 class _PublicPath:
     """With the modulus alone: one power modulo n²."""
 
-    def __init__(self, key: PublicKey, base: int, exponent_bits: int) -> None:
+    def __init__(self, key: PublicKey, powers: FixedBase) -> None:
         self._n, self._modulus = key.n, key.n_squared
-        self._powers = FixedBase(base, key.n, exponent_bits)
+        self._powers = powers
 
     def encrypt(self, plaintexts: Sequence[int]) -> list[int]:
         ciphers = []

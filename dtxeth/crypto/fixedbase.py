@@ -1,4 +1,4 @@
-"""Powers of one base to random exponents, by a comb of precomputed products.
+"""Powers of fixed bases to random exponents, by a comb of precomputed products.
 
 Source: C. H. Lim, P. J. Lee, "More flexible exponentiation with precomputation", CRYPTO 1994.
 """
@@ -6,6 +6,7 @@ Source: C. H. Lim, P. J. Lee, "More flexible exponentiation with precomputation"
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,64 +14,67 @@ import gmpy2
 
 from dtxeth.crypto import residues
 
-# A digit is one byte, and the tables have 4096 entries: more save products, but lose as much to cache misses.
+# A digit is one byte, and a base has 4096 table entries: more save products, lose as much to cache misses
 TEETH = 8
 BLOCKS = 16
 
 
 class FixedBase:
-    """The powers of one base modulo root².
+    """Powers of one base modulo root², times short powers of more bases where there are any.
 
-    The bits of an exponent are laid out in ``TEETH`` rows of ``BLOCKS`` blocks of ``depth`` columns. A digit
-    is one column, and a block's table has the product for each of its 256 values; the same table serves the
-    next column after a squaring. To draw random digits is to draw a random exponent.
+    The bits of the exponent are laid out in ``TEETH`` × ``BLOCKS`` rows, its teeth, of ``depth`` columns; the
+    exponent of another base is one row. Eight teeth in one column are a digit, and a table has the product
+    for each of its values; after a squaring, the same table serves the next column. To draw random digits is
+    to draw random exponents.
 
     Args:
         base: A unit modulo root².
         root: The square root of the modulus.
-        exponent_bits: The least length of exponents; they get whole columns.
+        exponent_bits: The least length of exponents of ``base``; they get whole columns.
+        more: Further units, a multiple of eight, with exponents of ``depth`` bits.
     """
 
-    def __init__(self, base: int, root: int, exponent_bits: int) -> None:
-        self._arguments = (base, root, exponent_bits)
+    def __init__(self, base: int, root: int, exponent_bits: int, more: Sequence[int] = ()) -> None:
+        self._arguments = (base, root, exponent_bits, tuple(more))
         self._modulus = root * root
         self._depth = -(-exponent_bits // (TEETH * BLOCKS))
-        self._tables = self._build(base, root)
+        self._blocks = BLOCKS + len(more) // TEETH
+        self._tables = self._build(base, root, more)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to a worker process as the recipe; the worker builds the tables once."""
         return _rebuild, self._arguments
 
     def random_digits(self) -> bytes:
-        """The digits of an exponent drawn uniformly from all of its length."""
-        return secrets.token_bytes(BLOCKS * self._depth)
+        """The digits of exponents drawn uniformly from all of their length."""
+        return secrets.token_bytes(self._blocks * self._depth)
 
     def power(self, digits: bytes) -> tuple[int, int]:
-        """Raise the base to the exponent with these digits, those of the last column of all blocks first.
+        """Raise the bases to the exponents with these digits, which begin with those of the highest column.
 
         Returns:
             (a, t), which stand for a(1 + t·root) modulo root², see :mod:`dtxeth.crypto.residues`.
         """
         modulus = self._modulus
         a, t = gmpy2.mpz(1), gmpy2.mpz(0)
-        for column in range(0, len(digits), BLOCKS):
+        for column in range(0, len(digits), self._blocks):
             a, t = a * a % modulus, 2 * t
-            for digit, factors, terms in zip(digits[column : column + BLOCKS], *self._tables, strict=True):
+            row = digits[column : column + self._blocks]
+            for digit, factors, terms in zip(row, *self._tables, strict=True):
                 a = a * factors[digit] % modulus
                 t += terms[digit]
         return a, t
 
-    def _build(self, base: int, root: int) -> tuple[list[list[int]], list[list[int]]]:
+    def _build(self, base: int, root: int, more: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
         """For each block the products of all subsets of its teeth: a list of a's, and one of t's."""
-        powers, power = [], base
-        for _ in range(TEETH * BLOCKS):
-            powers.append(power)
-            power = gmpy2.powmod(power, 1 << self._depth, self._modulus)
-        teeth = residues.split(powers, root)
+        powers = [base]
+        while len(powers) < TEETH * BLOCKS:
+            powers.append(gmpy2.powmod(powers[-1], 1 << self._depth, self._modulus))
+        teeth = residues.split([*powers, *more], root)
         factors, terms = [], []
-        for block in range(BLOCKS):
+        for block in range(self._blocks):
             products = [residues.ONE]
-            for tooth in teeth[block::BLOCKS]:
+            for tooth in teeth[TEETH * block : TEETH * (block + 1)]:
                 products += [residues.multiply(product, tooth, root) for product in products]
             factors.append([product.a for product in products])
             terms.append([product.t for product in products])
@@ -78,5 +82,5 @@ class FixedBase:
 
 
 @lru_cache(maxsize=8)
-def _rebuild(base: int, root: int, exponent_bits: int) -> FixedBase:
-    return FixedBase(base, root, exponent_bits)
+def _rebuild(base: int, root: int, exponent_bits: int, more: tuple[int, ...]) -> FixedBase:
+    return FixedBase(base, root, exponent_bits, more)

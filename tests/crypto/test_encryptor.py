@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtxeth.crypto import Encryptor, PrivateKey, residues
+from dtxeth.crypto import Encryptor, PrivateKey, generate_keypair, residues
 from dtxeth.crypto.fixedbase import BLOCKS, TEETH, FixedBase
 from dtxeth.errors import CryptoError
 
@@ -16,7 +16,7 @@ def exponent(digits: bytes) -> int:
     """The exponent that the digits of a comb stand for."""
     depth = len(digits) // BLOCKS
     return sum(
-        (digit >> tooth & 1) << ((tooth * BLOCKS + place % BLOCKS) * depth + depth - 1 - place // BLOCKS)
+        (digit >> tooth & 1) << ((place % BLOCKS * TEETH + tooth) * depth + depth - 1 - place // BLOCKS)
         for place, digit in enumerate(digits)
         for tooth in range(TEETH)
     )
@@ -29,6 +29,18 @@ def test_the_comb_raises_to_the_exponent_that_its_digits_spell(digits: bytes) ->
     power = FixedBase(gmpy2.mpz(5), root, 2 * TEETH * BLOCKS)
     a, t = power.power(digits)
     assert a * (1 + t * root) % root**2 == pow(5, exponent(digits), root**2)
+
+
+@settings(deadline=None, max_examples=25)
+@given(digits=st.binary(min_size=2 * BLOCKS, max_size=2 * BLOCKS), high=st.binary(min_size=2, max_size=2))
+def test_more_bases_take_exponents_of_their_own(digits: bytes, high: bytes) -> None:
+    root, more = 1009 * 10007, [3, 7, 11, 13, 17, 19, 23, 29]
+    power = FixedBase(gmpy2.mpz(5), root, 2 * TEETH * BLOCKS, more)
+    a, t = power.power(digits[:BLOCKS] + high[:1] + digits[BLOCKS:] + high[1:])
+    expected = pow(5, exponent(digits), root**2)
+    for tooth, base in enumerate(more):
+        expected *= pow(base, 2 * (high[0] >> tooth & 1) + (high[1] >> tooth & 1))
+    assert a * (1 + t * root) % root**2 == expected % root**2
 
 
 def test_exponents_have_all_the_bits_asked_for() -> None:
@@ -51,14 +63,23 @@ def test_every_encryption_is_fresh(key: PrivateKey, encryptor: Encryptor, owner_
         assert set(key.decrypt(ciphers)) == {7}
 
 
-def test_randomness_is_an_nth_power_of_jacobi_symbol_one(
+def test_randomness_is_an_nth_power(
     key: PrivateKey, encryptor: Encryptor, owner_encryptor: Encryptor
 ) -> None:
-    p, q = key.p, key.q
     for each in (encryptor, owner_encryptor):
-        for value in each.randomness(20).values:
-            assert pow(value, (p - 1) * (q - 1), key.public_key.n_squared) == 1
-            assert gmpy2.jacobi(value, key.public_key.n) == 1
+        for value in (each.randomness(20) + each.encrypt([0] * 20)).values:
+            assert pow(value, (key.p - 1) * (key.q - 1), key.public_key.n_squared) == 1
+
+
+def test_randomness_misses_no_part_of_the_group_however_small_its_order() -> None:
+    key = generate_keypair(64, insecure_test_key=True)
+    while (key.p - 1) % 3:
+        key = generate_keypair(64, insecure_test_key=True)
+    cubes = (key.p - 1) * (key.q - 1) // 3
+    for _ in range(10):
+        values = Encryptor(key.public_key).randomness(60).values
+        assert len({pow(value, cubes, key.public_key.n_squared) for value in values}) == 3
+        assert {gmpy2.jacobi(value, key.public_key.n) for value in values} == {1, -1}
 
 
 def test_two_encryptors_never_share_a_base(key: PrivateKey) -> None:

@@ -17,8 +17,10 @@ from dtxeth.storage.blockstore.cid import cid_of, digest_of_cid
 
 T = TypeVar("T")
 
-# ipfshttpclient 0.8.0a2 passes urllib3 an argument that it has stopped reading; nothing a user could do about it.
-warnings.filterwarnings("ignore", message="The 'strict' parameter is no longer needed", category=FutureWarning)
+# ipfshttpclient 0.8.0a2 passes urllib3 an argument that it no longer reads; no user can change that.
+warnings.filterwarnings(
+    "ignore", message="The 'strict' parameter is no longer needed", category=FutureWarning
+)
 
 # The daemons spell one option differently: Kubo asks for a codec, js-ipfs for a format and a CID version.
 _RAW_CID_V1 = {"cid-codec": "raw", "format": "raw", "version": "1", "mhtype": "sha2-256"}
@@ -44,9 +46,7 @@ class IpfsBlockStore:
         self._address = address
         try:
             # Client, not connect(): the latter refuses daemons newer than the client knows.
-            self._client: Any = ipfshttpclient.Client(
-                address, offline=True, session=True, timeout=timeout
-            )
+            self._client: Any = ipfshttpclient.Client(address, offline=True, session=True, timeout=timeout)
         except exceptions.AddressError as error:
             raise InputError(f"IPFS address {address!r}: expected such as /ip4/127.0.0.1/tcp/5001") from error
         self._ask(lambda: self._client.repo.stat())
@@ -107,7 +107,9 @@ class IpfsBlockStore:
 
     def repo_gc(self) -> set[str]:
         """See :meth:`BlockStore.repo_gc`."""
-        removed = (answer.get("Key") for answer in self._ask(lambda: self._client.repo.gc(opts=dict(_BASE32))))
+        removed = (
+            answer.get("Key") for answer in self._ask(lambda: self._client.repo.gc(opts=dict(_BASE32)))
+        )
         # Kubo wraps the CID as {"/": cid}, js-ipfs and we write it plainly.
         names = (key["/"] if isinstance(key, Mapping) else key for key in removed)
         return {cid for cid in names if cid and _is_raw(cid)}

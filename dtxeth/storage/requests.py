@@ -1,0 +1,155 @@
+"""Requests to storage nodes, signed by Ethereum accounts (EIP-712).
+
+A signature covers the node, the method, the resource, the SHA-256 of the body, a nonce and a deadline, in a
+domain of the chain and its file registry: it is good for one request to one node, once, for a minute of chain
+time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from dtxeth.chain.accounts import Account, recover_typed
+from dtxeth.chain.bindings.file_registry import FileRegistry
+from dtxeth.errors import PolicyError
+
+LIFETIME = 60
+"""Seconds of chain time for which a request is good; a node refuses deadlines farther away."""
+
+_TYPES = {
+    "Request": [
+        {"name": "node", "type": "address"},
+        {"name": "method", "type": "string"},
+        {"name": "resource", "type": "string"},
+        {"name": "bodyHash", "type": "bytes32"},
+        {"name": "nonce", "type": "bytes32"},
+        {"name": "deadline", "type": "uint64"},
+    ]
+}
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What accompanies a request; the node recomputes everything else that was signed.
+
+    Attributes:
+        sender: Account that signed.
+        nonce: 32 random bytes.
+        deadline: Last second of chain time at which the request is good.
+        signature: 65 bytes r, s, v.
+    """
+
+    sender: str
+    nonce: bytes
+    deadline: int
+    signature: bytes
+
+
+class RequestSigner:
+    """Signs an account's requests.
+
+    Args:
+        account: Who asks.
+        file_registry: Fixes chain and domain, and tells the time.
+    """
+
+    def __init__(self, account: Account, file_registry: FileRegistry) -> None:
+        self.account = account
+        self.file_registry = file_registry
+
+    def sign(
+        self, node: str, method: str, resource: str, body_hash: bytes = hashlib.sha256().digest()
+    ) -> Credentials:
+        """Sign one request.
+
+        Args:
+            node: Address of the node that is to serve it.
+            method: ``GET``, ``PUT`` or ``DELETE``.
+            resource: Path of what is asked for.
+            body_hash: SHA-256 of the body.
+        """
+        nonce, deadline = secrets.token_bytes(32), self.file_registry.chain.now() + LIFETIME
+        message = _message(node, method, resource, body_hash, nonce, deadline)
+        signature = self.account.sign_typed(_domain(self.file_registry), _TYPES, message)
+        return Credentials(self.account.address, nonce, deadline, signature)
+
+
+class RequestGate:
+    """Lets each properly signed request through once.
+
+    Nonces are kept until their deadline, in the node's database: a restart opens no gap for replays.
+
+    Args:
+        node: Address of the node that stands behind it.
+        file_registry: Fixes chain and domain, and tells the time.
+        database: Connection that may be used under ``lock``.
+        lock: Guards the connection.
+    """
+
+    def __init__(
+        self, node: str, file_registry: FileRegistry, database: sqlite3.Connection, lock: threading.RLock
+    ) -> None:
+        self._node, self._registry, self._database, self._lock = node, file_registry, database, lock
+        with lock:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS request (nonce BLOB PRIMARY KEY, deadline INTEGER NOT NULL)"
+            )
+            database.execute("CREATE INDEX IF NOT EXISTS request_by_deadline ON request (deadline)")
+
+    def admit(self, credentials: Credentials, method: str, resource: str, body: bytes = b"") -> str:
+        """Check a request and return who sent it.
+
+        Raises:
+            PolicyError: It lapsed, lies too far ahead, was made for something else, or was seen before.
+            CryptoError: The signature is not one.
+        """
+        now = self._registry.chain.now()
+        if not now <= credentials.deadline <= now + LIFETIME:
+            raise PolicyError(
+                f"request with deadline {credentials.deadline} at time {now}: "
+                f"sign it anew, for at most {LIFETIME} seconds"
+            )
+        body_hash = hashlib.sha256(body).digest()
+        message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)
+        signer = recover_typed(_domain(self._registry), _TYPES, message, credentials.signature)
+        if signer != credentials.sender:
+            raise PolicyError(
+                f"{method} {resource} is not what {credentials.sender} signed: sign this very request"
+            )
+        self._spend(credentials.nonce, credentials.deadline, now)
+        return signer
+
+    def _spend(self, nonce: bytes, deadline: int, now: int) -> None:
+        with self._lock:
+            self._database.execute("DELETE FROM request WHERE deadline < ?", (now,))
+            try:
+                self._database.execute("INSERT INTO request VALUES (?, ?)", (nonce, deadline))
+            except sqlite3.IntegrityError:
+                raise PolicyError("request seen before: sign each one with a fresh nonce") from None
+
+
+def _domain(file_registry: FileRegistry) -> dict[str, Any]:
+    return {
+        "name": "dtxeth storage node",
+        "version": "1",
+        "chainId": file_registry.chain.chain_id,
+        "verifyingContract": file_registry.address,
+    }
+
+
+def _message(
+    node: str, method: str, resource: str, body_hash: bytes, nonce: bytes, deadline: int
+) -> dict[str, Any]:
+    return {
+        "node": node,
+        "method": method,
+        "resource": resource,
+        "bodyHash": body_hash,
+        "nonce": nonce,
+        "deadline": deadline,
+    }

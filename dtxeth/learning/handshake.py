@@ -1,0 +1,144 @@
+"""Handshakes: what the parties of a task tell each other before and after the protocol proper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from dtxeth.crypto.paillier import PrivateKey, PublicKey
+from dtxeth.errors import CryptoError, PeerError
+from dtxeth.learning.policy import Floors
+from dtxeth.learning.spec import TaskSpec
+from dtxeth.learning.table import Table
+from dtxeth.transport.channel import Channel
+from dtxeth.transport.messages import Message, receive, send
+
+VERSION: Final = 1
+
+Digest = Annotated[bytes, Field(min_length=32, max_length=32)]
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What the chain says about a task.
+
+    Attributes:
+        task: Identifies the task among all chains and registries, at most 64 bytes: hash chain id, registry
+            address and task id into it. All that the parties derive and exchange is bound to it.
+        requester: Account that published the task.
+        rows: Row count of each party's file, as published.
+        earlier: Tasks of this kind that this party's file took part in before.
+
+    """
+
+    task: bytes
+    requester: str
+    rows: Mapping[str, int]
+    earlier: int = 0
+
+
+class Hello(Message):
+    """First message: what everybody has to agree on, and the sender's floors."""
+
+    version: int
+    kind: Annotated[str, Field(max_length=16)]
+    task: Annotated[bytes, Field(max_length=64)]
+    spec: Digest
+    active: Annotated[str, Field(max_length=256)]
+    model: Annotated[str, Field(max_length=128)]
+    rows: Annotated[int, Field(ge=1)]
+    features: Annotated[int, Field(ge=1)]
+    floor_rows: Annotated[int, Field(ge=1)]
+    floor_leverage: Annotated[float, Field(gt=0, le=1)]
+    lowered: bool
+
+
+class Key(Message):
+    """A party's public key for this task."""
+
+    n: Annotated[bytes, Field(max_length=1024)]
+
+
+class Commitment(Message):
+    """A party's salted commitment to its part of the model, and how training ended for it."""
+
+    commitment: Digest
+    rounds: Annotated[int, Field(ge=1)]
+    converged: bool
+
+
+def greet(
+    channel: Channel,
+    active: str,
+    table: Table,
+    spec: TaskSpec,
+    context: TaskContext,
+    floors: Floors,
+    model: str,
+) -> dict[str, Hello]:
+    """Exchange greetings; return everybody's once they agree on the task."""
+    mine = Hello(
+        version=VERSION,
+        kind=spec.kind,
+        task=context.task,
+        spec=spec.digest,
+        active=active,
+        model=model,
+        rows=len(table),
+        features=len(table.features),
+        floor_rows=floors.rows,
+        floor_leverage=floors.leverage,
+        lowered=floors.lowered,
+    )
+    for peer in channel.peers:
+        send(channel, peer, "hello", mine)
+    hellos = {channel.name: mine}
+    for peer in channel.peers:
+        theirs = receive(channel, peer, "hello", Hello)
+        for name in ("version", "kind", "task", "spec", "active", "model"):
+            if getattr(theirs, name) != getattr(mine, name):
+                raise PeerError(
+                    peer, f"does not agree on the {name} of this task; both sides must follow the chain"
+                )
+        if theirs.rows != context.rows.get(peer):
+            raise PeerError(
+                peer, f"has {theirs.rows} rows, its file was published with {context.rows.get(peer)}"
+            )
+        hellos[peer] = theirs
+    return hellos
+
+
+def exchange_keys(channel: Channel, parties: tuple[str, ...], key: PrivateKey) -> tuple[PublicKey, ...]:
+    """Exchange public keys; return them in the order of ``parties``."""
+    for peer in channel.peers:
+        send(channel, peer, "key", Key(n=key.public_key.to_bytes()))
+    keys = {channel.name: key.public_key}
+    for peer in channel.peers:
+        data = receive(channel, peer, "key", Key).n
+        try:
+            keys[peer] = PublicKey.from_bytes(data, insecure_test_key=key.insecure_test_key)
+        except CryptoError as error:
+            raise PeerError(peer, f"sent an unusable key: {error}") from None
+        if keys[peer].bits != key.public_key.bits or keys[peer] == key.public_key:
+            raise PeerError(
+                peer, f"sent a key of {keys[peer].bits} bits, or our own: {key.public_key.bits} were due"
+            )
+    return tuple(keys[party] for party in parties)
+
+
+def exchange_commitments(channel: Channel, mine: Commitment) -> dict[str, bytes]:
+    """Exchange commitments to the parts; return them by party once all agree on how training ended."""
+    for peer in channel.peers:
+        send(channel, peer, "commitment", mine)
+    commitments = {channel.name: mine.commitment}
+    for peer in channel.peers:
+        theirs = receive(channel, peer, "commitment", Commitment)
+        if (theirs.rounds, theirs.converged) != (mine.rounds, mine.converged):
+            raise PeerError(
+                peer, f"says training ended after {theirs.rounds} rounds, here it was {mine.rounds}"
+            )
+        commitments[peer] = theirs.commitment
+    return commitments

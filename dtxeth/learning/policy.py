@@ -1,0 +1,110 @@
+"""Policy: what a data owner allows its executor to take part in.
+
+What a party learns from training is its own batch-summed gradients: linear equations about the residuals of
+all rows. The floors keep these far from solvable: many rows for each feature, and no row that dominates a
+party's features. The defaults can be lowered, but a floor holds for the joint rows, so every owner has to
+lower its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dtxeth.errors import PolicyError
+from dtxeth.learning.spec import TaskSpec
+from dtxeth.learning.table import Matrix
+
+DEFAULT_LEVERAGE: Final = 0.5
+
+
+def default_rows(features: int) -> int:
+    """Least rows in a batch for a party with ``features`` features, unless its owner says otherwise."""
+    return max(256, 10 * features)
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What one owner demands of every batch.
+
+    Attributes:
+        rows: Least number of rows.
+        leverage: Largest leverage xᵢᵀ(XᵀX)⁻¹xᵢ of a row in the party's features; rows above it are set aside.
+        lowered: Whether one of them is weaker than the default.
+
+    """
+
+    rows: int
+    leverage: float
+    lowered: bool
+
+    def check_rows(self, rows: int, what: str) -> None:
+        """Raise :class:`PolicyError` when ``rows`` is below the floor; ``what`` names them in the message."""
+        if rows < self.rows:
+            raise PolicyError(
+                f"{what}: {rows} rows, the data owner's floor is {self.rows}: bring more common rows"
+            )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A data owner's rules for one file.
+
+    Attributes:
+        min_rows: Least rows in a batch; ``None``: max(256, 10·features).
+        max_leverage: Rows of higher leverage in the owner's own features are set aside by all parties.
+        requesters: Accounts whose tasks are welcome; ``None``: any.
+        algorithms: Algorithms that are welcome; ``None``: any.
+        max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
+            rows.
+
+    """
+
+    min_rows: int | None = None
+    max_leverage: float = DEFAULT_LEVERAGE
+    requesters: frozenset[str] | None = None
+    algorithms: frozenset[str] | None = None
+    max_tasks: int = 16
+
+    def admit(self, spec: TaskSpec, requester: str, earlier: int, features: int | None = None) -> None:
+        """Decide on a task before anything is fetched.
+
+        Args:
+            spec: The task's spec.
+            requester: Account that asks.
+            earlier: Tasks of this kind that the file took part in before.
+            features: Number of features in the file, for prediction: each prediction shows the active party
+                one linear function of them on every row, so there must be fewer predictions than features.
+
+        Raises:
+            PolicyError: The requester, the algorithm or the number of tasks is not allowed.
+
+        """
+        if self.requesters is not None and requester not in self.requesters:
+            raise PolicyError(
+                f"requester {requester} is not among the {len(self.requesters)} that the owner allows"
+            )
+        if self.algorithms is not None and spec.algorithm not in self.algorithms:
+            allowed = ", ".join(sorted(self.algorithms)) or "none"
+            raise PolicyError(f"algorithm {spec.algorithm} is not allowed by the owner, allowed: {allowed}")
+        limit = self.max_tasks
+        if spec.kind == "predict" and features is not None:
+            limit = min(limit, features - 1)
+        if earlier >= limit:
+            raise PolicyError(f"the file took part in {earlier} {spec.kind} tasks, the owner allows {limit}")
+
+    def floors(self, features: int) -> Floors:
+        """Return the floors for a party with ``features`` features."""
+        default = default_rows(features)
+        rows = default if self.min_rows is None else self.min_rows
+        return Floors(rows, self.max_leverage, rows < default or self.max_leverage > DEFAULT_LEVERAGE)
+
+
+def leverages(values: Matrix) -> Matrix:
+    """Return the leverage, in 0..1, of each row of ``values`` (rows, features) among these and a constant."""
+    centred = np.column_stack([np.ones(len(values)), values - values.mean(axis=0)])
+    basis, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    kept = basis[:, singular > singular[0] * len(values) * np.finfo(np.float64).eps]
+    return np.asarray((kept**2).sum(axis=1), dtype=np.float64)

@@ -1,0 +1,228 @@
+"""Sessions: one training or prediction task from the first message to the result, at one party.
+
+Every party calls the same function with its own table. Nothing is sent before the own table passes the own
+owner's policy; nothing is encrypted before all floors are met by the common rows. A party that fails tells
+the others, so that the task fails everywhere and nobody waits.
+"""
+
+from __future__ import annotations
+
+import secrets as entropy
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
+from dtxeth.errors import DataError, InputError
+from dtxeth.learning.alignment import align
+from dtxeth.learning.handshake import (
+    Commitment,
+    Hello,
+    TaskContext,
+    exchange_commitments,
+    exchange_keys,
+    greet,
+)
+from dtxeth.learning.part import Label, ModelPart, Moments
+from dtxeth.learning.policy import Policy
+from dtxeth.learning.predict import Prediction, collect, send_scores
+from dtxeth.learning.screening import screen
+from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
+from dtxeth.learning.spec import TaskSpec, canonical_json
+from dtxeth.learning.table import Matrix, Table
+from dtxeth.learning.vertical import Progress, Ring, fit
+from dtxeth.transport.channel import Channel
+
+
+@dataclass(frozen=True)
+class Training:
+    """Outcome of training at one party.
+
+    Attributes:
+        part: Its share of the model; stays with the executor.
+        result: Canonical JSON about the model, byte for byte the same at every party: what goes on chain.
+        report: ``result`` decoded, with this party's own seconds and bytes sent, and the engine.
+        ids: The rows trained on, in the common order; private to the party.
+        start: The start weights, for retracing the run in the clear (:mod:`dtxeth.learning.plain`); secret.
+
+    """
+
+    part: ModelPart
+    result: bytes
+    report: dict[str, Any]
+    ids: tuple[str, ...] = field(repr=False)
+    start: Matrix = field(repr=False)
+
+
+def train(
+    channel: Channel,
+    active: str,
+    table: Table,
+    spec: TaskSpec,
+    policy: Policy,
+    context: TaskContext,
+    progress: Progress | None = None,
+    secret: bytes | None = None,
+) -> Training:
+    """Train a model together with the peers of ``channel``.
+
+    Args:
+        channel: Connects this party with its peers, fresh for this task.
+        active: The party that has the label.
+        table: This party's rows; with the label at the active party only.
+        spec: The task's spec, as on chain.
+        policy: The data owner's rules.
+        context: What the chain says.
+        progress: Called after every round with (round, of, seconds).
+        secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
+
+    Raises:
+        InputError: The table does not fit the spec or the chain.
+        PolicyError: The owner's policy forbids the task, or too few rows are common.
+        PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
+        TaskError: Training diverged.
+
+    """
+    began = time.perf_counter()
+    with _giving_up_aloud(channel):
+        _check_table(channel, active, table, spec, context, policy)
+        parties = tuple(sorted((channel.name, *channel.peers)))
+        floors = policy.floors(len(table.features))
+        floors.check_rows(len(table), "the table")
+        hellos = greet(channel, active, table, spec, context, floors, model="")
+        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
+
+        aligned = table.take(align(channel, table.ids, hellos, secrets))
+        used = aligned.keep(screen(channel, aligned.values, spec.batch_size, floors))
+        moments = Moments.of(used.values, used.features)
+        target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
+        # only tests get a spec past validation that names a shorter key
+        key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
+        ring = Ring(channel, parties, exchange_keys(channel, parties, key), key)
+        trained = fit(ring, moments.standardise(used.values), target, spec, secrets, progress)
+
+        part = ModelPart(
+            algorithm=spec.algorithm,
+            task=context.task.hex(),
+            features=list(used.features),
+            weights=trained.weights.tolist(),
+            moments=moments,
+            label=label,
+            salt=entropy.token_hex(32),
+        )
+        mine = Commitment(commitment=part.commitment, rounds=trained.rounds, converged=trained.converged)
+        commitments = exchange_commitments(channel, mine)
+        summary = {
+            "algorithm": spec.algorithm,
+            "rounds": trained.rounds,
+            "converged": trained.converged,
+            "aligned_rows": len(aligned),
+            "rows": len(used),
+            "key_bits": spec.key_bits,
+            "parties": [_describe(party, hellos[party], commitments[party]) for party in parties],
+        }
+    own = {
+        "seconds": time.perf_counter() - began,
+        "bytes_sent": channel.bytes_sent,
+        "engine": f"paillier-{spec.key_bits} gmpy2",
+    }
+    return Training(part, canonical_json(summary), summary | own, used.ids, trained.start)
+
+
+def predict(
+    channel: Channel,
+    active: str,
+    table: Table,
+    part: ModelPart,
+    spec: TaskSpec,
+    policy: Policy,
+    context: TaskContext,
+) -> Prediction | None:
+    """Predict the common rows of the parties' tables with a trained model.
+
+    Args:
+        channel: Connects this party with its peers, fresh for this task.
+        active: The party that has the label's part of the model, and gets the predictions.
+        table: This party's rows, with the features of ``part``.
+        part: This party's share of the model.
+        spec: The task's spec, as on chain.
+        policy: The data owner's rules.
+        context: What the chain says.
+
+    Returns:
+        The predictions at the active party, ``None`` elsewhere.
+
+    Raises:
+        InputError: The table or the part does not fit the spec or the chain.
+        PolicyError: The owner's policy forbids the task.
+        PeerError: A peer was silent, gave up, or sent something malformed or replayed.
+
+    """
+    with _giving_up_aloud(channel):
+        if part.algorithm != spec.algorithm or (part.label is not None) != (channel.name == active):
+            raise InputError(f"the model part is not the one of {channel.name} in a {spec.algorithm} model")
+        if list(table.features) != part.features:
+            raise DataError(f"the table's features are not those of the model: {', '.join(part.features)}")
+        _check_rows(channel, table, context)
+        policy.admit(spec, context.requester, context.earlier, len(table.features))
+        floors = policy.floors(len(table.features))
+        hellos = greet(channel, active, table, spec, context, floors, model=part.task)
+        secrets = TaskSecrets(entropy.token_bytes(SECRET_BYTES), context.task)
+        common = table.take(align(channel, table.ids, hellos, secrets))
+        if part.label is None:
+            send_scores(channel, active, part, common.values)
+            return None
+        values = collect(channel, part, part.label, common.values)
+        return Prediction(common.ids, values, part.label.column, part.label.classes)
+
+
+@contextmanager
+def _giving_up_aloud(channel: Channel) -> Iterator[None]:
+    """Tell the peers when this party fails, by the kind of failure only: messages may quote private data."""
+    try:
+        yield
+    except BaseException as error:
+        channel.abort(type(error).__name__)
+        raise
+
+
+def _check_table(
+    channel: Channel, active: str, table: Table, spec: TaskSpec, context: TaskContext, policy: Policy
+) -> None:
+    if channel.name == active and table.label is None:
+        raise DataError(f"the active party's table has no label: read column {spec.label!r} as the label")
+    if channel.name != active and table.label is not None:
+        raise InputError(f"{channel.name} is not the active party {active}, but its table has a label")
+    if table.label is not None and spec.logistic != (table.classes is not None):
+        raise DataError(
+            f"label {spec.label!r} must have two values for logistic, and be a quantity for linear"
+        )
+    _check_rows(channel, table, context)
+    policy.admit(spec, context.requester, context.earlier)
+
+
+def _check_rows(channel: Channel, table: Table, context: TaskContext) -> None:
+    if context.rows.get(channel.name) != len(table):
+        published = context.rows.get(channel.name)
+        raise DataError(f"the table has {len(table)} rows, its file was published with {published}")
+
+
+def _target(values: Matrix, classes: tuple[str, str] | None, column: str) -> tuple[Matrix, Label]:
+    """Return the target t of the residual, and how z becomes a prediction (see :mod:`vertical`)."""
+    mean, deviation = float(values.mean()), float(values.std())
+    if deviation == 0:
+        raise DataError(f"label {column!r} has the same value in all {len(values)} common rows")
+    if classes is not None:
+        return values - mean, Label(column=column, offset=4 * (mean - 0.5), scale=1.0, classes=classes)
+    return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)
+
+
+def _describe(party: str, hello: Hello, commitment: bytes) -> dict[str, Any]:
+    return {
+        "party": party,
+        "features": hello.features,
+        "commitment": commitment.hex(),
+        "floors": {"rows": hello.floor_rows, "leverage": hello.floor_leverage, "lowered": hello.lowered},
+    }

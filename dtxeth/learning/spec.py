@@ -1,0 +1,109 @@
+"""Task specification: what a requester publishes on chain and every executor follows.
+
+The spec travels as canonical JSON (sorted keys, no spaces, no NaN), so that its hash is the same for
+everybody.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal, Self
+
+from eth_utils.crypto import keccak
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dtxeth.errors import ConfigError, UnknownNameError
+
+ALGORITHMS: Final = ("linear-vl", "logistic-vl")
+"""Vertical linear regression, and vertical logistic regression with the first-order sigmoid."""
+
+
+class TaskSpec(BaseModel):
+    """Settings of one training or prediction task.
+
+    The loss is the mean over the rows of (z − y)²/2 (linear, y in units of its standard deviation) or of the
+    second-order expansion of the logistic loss, plus ``l1``·|w|₁ + ``l2``·|w|₂²/2 on standardised features.
+
+    Raises:
+        UnknownNameError: ``algorithm`` is not one of :data:`ALGORITHMS`.
+        ConfigError: Another setting is unknown, missing, or out of range; named with its value.
+
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    algorithm: str
+    """One of :data:`ALGORITHMS`."""
+    id: str = Field(min_length=1, max_length=256)
+    """Column that names a row in every party's table."""
+    label: str = Field(min_length=1, max_length=256)
+    """Column that the active party predicts."""
+    kind: Literal["train", "predict"] = "train"
+    learning_rate: float | None = Field(default=None, gt=0, le=100)
+    """Step length of plain gradient descent; ``None``: every party steps by its local curvature."""
+    momentum: float = Field(default=0.7, ge=0, lt=1)
+    """Heavy-ball momentum, applied by every party to its own weights."""
+    l1: float = Field(default=0.0, ge=0, le=1e3)
+    l2: float = Field(default=0.01, ge=0, le=1e3)
+    batch_size: int | None = Field(default=None, ge=1, le=2**31)
+    """Least rows in one batch of the fixed partition; ``None``: full batch."""
+    tolerance: float = Field(default=1e-4, ge=0, le=1)
+    """Training stops when the mean gradient of every party has a norm below this."""
+    precision: int = Field(default=24, ge=16, le=28)
+    """Fractional bits of features and residuals under encryption."""
+    max_rounds: int = Field(default=50, ge=1, le=100_000)
+    key_bits: Literal[2048, 3072] = 2048
+    """Length of the Paillier modulus."""
+
+    def __init__(self, **settings: Any) -> None:
+        algorithm = settings.get("algorithm")
+        if algorithm not in ALGORITHMS:
+            raise UnknownNameError(f"unknown algorithm {algorithm!r}: use one of {', '.join(ALGORITHMS)}")
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(str(part) for part in first["loc"])
+            value = "" if first["type"] == "missing" else f" is {first['input']!r}"
+            raise ConfigError(f"task setting {name}{value}: {first['msg'].lower()}") from None
+
+    def to_json(self) -> bytes:
+        """Encode as canonical JSON: equal specs give equal bytes."""
+        return canonical_json(self.model_dump())
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Decode canonical JSON.
+
+        Raises:
+            UnknownNameError: Unknown algorithm.
+            ConfigError: Not JSON, not canonical, or a setting that the constructor refuses.
+
+        """
+        try:
+            settings = json.loads(data)
+        except (ValueError, RecursionError):
+            settings = None
+        if not isinstance(settings, dict):
+            raise ConfigError("the task spec is not a JSON object: publish TaskSpec.to_json()")
+        spec = cls(**settings)
+        if spec.to_json() != data:
+            raise ConfigError("the task spec is not canonical JSON: publish TaskSpec.to_json()")
+        return spec
+
+    @property
+    def digest(self) -> bytes:
+        """Keccak-256 of the canonical JSON, as the task registry stores it (32 bytes)."""
+        return keccak(self.to_json())
+
+    @property
+    def logistic(self) -> bool:
+        """Whether the label is a class rather than a quantity."""
+        return self.algorithm == "logistic-vl"
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode ``value`` with sorted keys, no spaces and no NaN: equal values give equal bytes."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    ).encode()

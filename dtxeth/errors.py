@@ -86,6 +86,7 @@ class NodeError(StorageError):
     Args:
         node: Name or address of the node.
         reason: What happened, and what to do about it.
+
     """
 
     def __init__(self, node: str, reason: str) -> None:
@@ -118,6 +119,7 @@ class PeerError(TaskError):
     Args:
         peer: Name of the peer.
         reason: What it did.
+
     """
 
     def __init__(self, peer: str, reason: str) -> None:

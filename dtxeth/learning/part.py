@@ -37,7 +37,7 @@ class Moments(BaseModel):
 
     def standardise(self, values: Matrix) -> Matrix:
         """Return ``values`` with mean 0 and deviation 1, as measured on the training rows."""
-        return (values - np.array(self.means)) / np.array(self.deviations)
+        return np.asarray((values - np.array(self.means)) / np.array(self.deviations), dtype=np.float64)
 
 
 class Label(BaseModel):
@@ -89,7 +89,7 @@ class ModelPart(BaseModel):
 
     def score(self, values: Matrix) -> Matrix:
         """Return this party's part of z for ``values``, shape (rows, features), in original units."""
-        return self.moments.standardise(values) @ np.array(self.weights)
+        return np.asarray(self.moments.standardise(values) @ np.array(self.weights), dtype=np.float64)
 
     def coefficients(self) -> dict[str, float]:
         """Return the weights per unit of each original feature, in units of the (standardised) label or logit."""

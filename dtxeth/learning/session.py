@@ -94,7 +94,7 @@ def train(
         hellos = greet(channel, active, table, spec, context, floors, model="")
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
-        aligned = table.take(align(channel, table.ids, hellos, secrets))
+        aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
         used = aligned.keep(screen(channel, aligned.values, spec.batch_size, floors))
         moments = Moments.of(used.values, used.features)
         target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
@@ -170,7 +170,7 @@ def predict(
         floors = policy.floors(len(table.features))
         hellos = greet(channel, active, table, spec, context, floors, model=part.task)
         secrets = TaskSecrets(entropy.token_bytes(SECRET_BYTES), context.task)
-        common = table.take(align(channel, table.ids, hellos, secrets))
+        common = table.take(_common_ids(channel, table, hellos, context, secrets))
         if part.label is None:
             send_scores(channel, active, part, common.values)
             return None
@@ -186,6 +186,15 @@ def _giving_up_aloud(channel: Channel) -> Iterator[None]:
     except BaseException as error:
         channel.abort(type(error).__name__)
         raise
+
+
+def _common_ids(
+    channel: Channel, table: Table, hellos: dict[str, Hello], context: TaskContext, secrets: TaskSecrets
+) -> list[str]:
+    if len(channel.peers) != 1:
+        raise InputError(f"alignment takes two parties, this task has {len(channel.peers) + 1}")
+    (peer,) = channel.peers
+    return align(channel, peer, table.ids, hellos[peer].rows, context.task, secrets)
 
 
 def _check_table(

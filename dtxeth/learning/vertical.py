@@ -185,7 +185,7 @@ def start_weights(values: Matrix, secrets: TaskSecrets) -> Matrix:
     """Return secret random start weights w, scaled so that std(values @ w) is uniform in [1, 2)."""
     weights = 2 * secrets.uniform(values.shape[1], "start weights") - 1
     deviation = 1 + secrets.uniform(1, "start deviation")[0]
-    return weights * (deviation / float(np.std(values @ weights)))
+    return np.asarray(weights * (deviation / float(np.std(values @ weights))), dtype=np.float64)
 
 
 def partition(rows: int, batch_size: int | None) -> list[slice]:

@@ -1,12 +1,14 @@
 """Alignment of two parties: which rows they have in common, and in what order they use them.
 
-Diffie-Hellman set intersection on ristretto255. Each party hashes its ids to the group, bound to the task, masks them
-with its own secret scalar, shuffles and sends them. The peer masks them once more and returns them in the order in which
-they came, so that their owner can map them back. Ids that both have now look alike to both, and only they do. The common
-rows are used in the order of their doubly masked values, which is random to anyone who lacks a secret.
+Diffie-Hellman set intersection on ristretto255. Each party hashes its ids to the group, bound to the task,
+masks them with its own secret scalar, shuffles and sends them. The peer masks them once more and returns them
+in the order in which they came, so that their owner can map them back. Ids that both have now look alike to
+both, and only they do. The common rows are used in the order of their doubly masked values, which is random
+to anyone who lacks a secret.
 
-Each party learns which of its own rows the other has, and the size of the other's set, which is public anyway; of ids
-that are not common it learns nothing (decisional Diffie-Hellman, hash as random oracle). Both learn the same.
+Each party learns which of its own rows the other has, and the size of the other's set, which is public
+anyway; of ids that are not common it learns nothing (decisional Diffie-Hellman, hash as random oracle). Both
+learn the same.
 
 Source: C. Meadows, IEEE S&P 1986; B. Huberman, M. Franklin, T. Hogg, EC 1999; semi-honest parties.
 """

@@ -92,13 +92,9 @@ class ModelPart(BaseModel):
         return np.asarray(self.moments.standardise(values) @ np.array(self.weights), dtype=np.float64)
 
     def coefficients(self) -> dict[str, float]:
-        """Return the weights per unit of each original feature, in units of the (standardised) label or logit."""
-        return {
-            name: weight / deviation
-            for name, weight, deviation in zip(
-                self.features, self.weights, self.moments.deviations, strict=True
-            )
-        }
+        """Return the weight of each feature in its original unit, on the logit or the standardised label."""
+        scaled = np.array(self.weights) / np.array(self.moments.deviations)
+        return dict(zip(self.features, scaled.tolist(), strict=True))
 
     def to_bytes(self) -> bytes:
         """Encode as canonical JSON."""
@@ -116,7 +112,7 @@ class ModelPart(BaseModel):
             return cls.model_validate(json.loads(data))
         except (ValidationError, ValueError, RecursionError):
             raise DataError(
-                "the stored model part is not valid: restore it from a backup, or train again"
+                "the stored model part is broken: restore it from a backup, or train again"
             ) from None
 
     @property

@@ -7,20 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
-import pytest
 
-from dtxeth.learning.spec import TaskSpec
-from dtxeth.learning.table import Table
+from dtxeth.learning import Policy, Prediction, Table, TaskContext, TaskSpec, Training, predict, train
+from dtxeth.transport import Channel, memory_channels
 
 T = TypeVar("T")
 
-Run = Callable[..., dict[str, Any]]
+ACTIVE, PASSIVE = "alice", "bob"
 
 
-def run_parties(programs: Mapping[str, Callable[[], T]]) -> dict[str, T | BaseException]:
-    """Run one program for each party; return results, or what was raised."""
+def run_parties(programs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """Run one program for each party; return the results, or the exceptions in their place."""
 
-    def guarded(program: Callable[[], T]) -> T | BaseException:
+    def guarded(program: Callable[[], T]) -> Any:
         try:
             return program()
         except Exception as error:
@@ -37,18 +36,23 @@ def small_key_spec(**settings: Any) -> TaskSpec:
     return TaskSpec(**(defaults | settings)).model_copy(update={"key_bits": 256})
 
 
-def made_up_tables(logistic: bool, common: int = 300, own: int = 20, features: int = 4) -> dict[str, Table]:
-    """Tables of "alice" (active) and "bob" with ``common`` common ids and ``own`` further ones each, shuffled."""
+def made_up_tables(
+    logistic: bool = False, common: int = 300, own: int = 20, features: int = 4
+) -> dict[str, Table]:
+    """Tables of alice, who is active, and bob: ``common`` common ids and ``own`` further ones each."""
     random = np.random.default_rng(7)
     total = common + 2 * own
     hidden = random.standard_normal((total, 3))
     values = {
         name: hidden @ random.standard_normal((3, features)) + random.standard_normal((total, features))
-        for name in ("alice", "bob")
+        for name in (ACTIVE, PASSIVE)
     }
-    quantity = values["alice"].sum(axis=1) - values["bob"][:, 0] + random.standard_normal(total)
+    quantity = values[ACTIVE].sum(axis=1) - values[PASSIVE][:, 0] + random.standard_normal(total)
     label = (quantity > 0).astype(float) if logistic else 50 + 9 * quantity
-    rows = {"alice": np.arange(common + own), "bob": np.r_[np.arange(common), np.arange(common + own, total)]}
+    rows = {
+        ACTIVE: np.arange(common + own),
+        PASSIVE: np.r_[np.arange(common), np.arange(common + own, total)],
+    }
     tables = {}
     for name, chosen in rows.items():
         order = random.permutation(chosen)
@@ -56,12 +60,49 @@ def made_up_tables(logistic: bool, common: int = 300, own: int = 20, features: i
             ids=tuple(f"row {row}" for row in order),
             features=tuple(f"{name} {i}" for i in range(features)),
             values=values[name][order] * 3 + 5,
-            label=label[order] if name == "alice" else None,
-            classes=("0", "1") if logistic and name == "alice" else None,
+            label=label[order] if name == ACTIVE else None,
+            classes=("no", "yes") if logistic and name == ACTIVE else None,
         )
     return tables
 
 
-@pytest.fixture(params=["linear-vl", "logistic-vl"])
-def algorithm(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def context_of(tables: Mapping[str, Table], task: bytes = b"task 1", **settings: Any) -> TaskContext:
+    return TaskContext(task, "lab", {name: len(table) for name, table in tables.items()}, **settings)
+
+
+def train_all(
+    tables: Mapping[str, Table],
+    spec: TaskSpec,
+    policies: Mapping[str, Policy] | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    secrets: Mapping[str, bytes] | None = None,
+    context: TaskContext | None = None,
+) -> dict[str, Training]:
+    """Run ``train`` at every party; results or exceptions."""
+    channels = channels or memory_channels(tables)
+
+    def program(name: str) -> Training:
+        policy = (policies or {}).get(name, Policy())
+        secret = (secrets or {}).get(name)
+        return train(
+            channels[name], ACTIVE, tables[name], spec, policy, context or context_of(tables), secret=secret
+        )
+
+    return run_parties({name: lambda name=name: program(name) for name in tables})
+
+
+def predict_all(
+    tables: Mapping[str, Table], trainings: Mapping[str, Training], spec: TaskSpec, task: bytes = b"task 2"
+) -> dict[str, Prediction | None]:
+    """Run ``predict`` at every party with the parts of ``trainings``; results or exceptions."""
+    channels = memory_channels(tables)
+    spec = spec.model_copy(update={"kind": "predict"})
+    context = context_of(tables, task)
+    return run_parties(
+        {
+            name: lambda name=name: predict(
+                channels[name], ACTIVE, tables[name], trainings[name].part, spec, Policy(), context
+            )
+            for name in tables
+        }
+    )

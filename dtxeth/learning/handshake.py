@@ -122,10 +122,10 @@ def exchange_keys(channel: Channel, parties: tuple[str, ...], key: PrivateKey) -
             keys[peer] = PublicKey.from_bytes(data, insecure_test_key=key.insecure_test_key)
         except CryptoError as error:
             raise PeerError(peer, f"sent an unusable key: {error}") from None
-        if keys[peer].bits != key.public_key.bits or keys[peer] == key.public_key:
-            raise PeerError(
-                peer, f"sent a key of {keys[peer].bits} bits, or our own: {key.public_key.bits} were due"
-            )
+        if keys[peer].bits != key.public_key.bits:
+            raise PeerError(peer, f"sent a key of {keys[peer].bits} bits, {key.public_key.bits} were due")
+        if keys[peer] == key.public_key:
+            raise PeerError(peer, "sent our own key as its own")
     return tuple(keys[party] for party in parties)
 
 

@@ -100,7 +100,8 @@ def train(
         target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
         # only tests get a spec past validation that names a shorter key
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
-        ring = Ring(channel, parties, exchange_keys(channel, parties, key), key)
+        features = tuple(hellos[party].features for party in parties)
+        ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
         trained = fit(ring, moments.standardise(used.values), target, spec, secrets, progress)
 
         part = ModelPart(

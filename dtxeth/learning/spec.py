@@ -51,7 +51,7 @@ class TaskSpec(BaseModel):
     """Training stops when the mean gradient of every party has a norm below this."""
     precision: int = Field(default=24, ge=16, le=28)
     """Fractional bits of features and residuals under encryption."""
-    max_rounds: int = Field(default=50, ge=1, le=100_000)
+    max_rounds: int = Field(default=40, ge=1, le=100_000)
     key_bits: Literal[2048, 3072] = 2048
     """Length of the Paillier modulus."""
 

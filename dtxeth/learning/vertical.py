@@ -40,9 +40,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dtxeth.crypto.encryptor import Encryptor
-from dtxeth.crypto.multiexp import matvec
-from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey
+from dtxeth.crypto import CipherVector, Encryptor, PrivateKey, PublicKey, matvec
 from dtxeth.errors import CryptoError, PeerError
 from dtxeth.learning import fixedpoint
 from dtxeth.learning.optimiser import Optimiser
@@ -85,6 +83,7 @@ class Ring:
         channel: Its channel.
         parties: All parties in the order that everybody uses; the ring closes from the last to the first.
         public_keys: Their public keys, in that order.
+        features: Their numbers of features, in that order: nobody gets more sums decrypted than that.
         key: The party's own private key: its predecessor computes under it.
 
     """
@@ -92,6 +91,7 @@ class Ring:
     channel: Channel
     parties: tuple[str, ...]
     public_keys: tuple[PublicKey, ...]
+    features: tuple[int, ...]
     key: PrivateKey = field(repr=False)
 
     @property
@@ -254,7 +254,8 @@ class GradientProtocol:
         masked = (sums + masks).rerandomize(self._successor)
         send(ring.channel, ring.successor, f"{number} masked", Ciphers(ciphers=masked.to_bytes()))
 
-        theirs = self._receive(ring.predecessor, f"{number} masked", ring.key.public_key, None)
+        features = ring.features[ring.position - 1]
+        theirs = self._receive(ring.predecessor, f"{number} masked", ring.key.public_key, features)
         rounded = fixedpoint.round_off(ring.key.decrypt_raw(theirs), shift)
         width = ring.key.public_key.ciphertext_bytes // 2
         reply = Rounded(sums=b"".join(h.to_bytes(width) for h in rounded))
@@ -267,12 +268,10 @@ class GradientProtocol:
             raise PeerError(ring.successor, f"returned sums of another number or range in round {number}")
         return fixedpoint.unmask(returned, masks, int(key.n), shift)
 
-    def _receive(self, peer: str, tag: str, key: PublicKey, length: int | None) -> CipherVector:
-        """Receive ciphertexts under ``key``; ``length`` ``None``: one for each of the peer's features."""
+    def _receive(self, peer: str, tag: str, key: PublicKey, length: int) -> CipherVector:
         data = receive(self._ring.channel, peer, tag, Ciphers).ciphers
-        count = len(data) // key.ciphertext_bytes if length is None else length
         try:
-            return CipherVector.from_bytes(key, data, count)
+            return CipherVector.from_bytes(key, data, length)
         except CryptoError as error:
             raise PeerError(peer, f"sent a malformed {tag!r}: {error}") from None
 

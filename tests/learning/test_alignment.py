@@ -60,7 +60,7 @@ def test_nothing_in_common() -> None:
 def test_set_sizes_are_bound_to_the_chain() -> None:
     ids = {"a": ["1", "2", "3"], "b": ["2", "3"]}
     outcome = align_all(ids, rows={"a": 3, "b": 3})
-    with pytest.raises(PeerError, match="peer b: sent invalid masked ids: 64 bytes .* expected 3 of 32"):
+    with pytest.raises(PeerError, match=r"peer b: sent invalid masked ids: 64 bytes .* expected 3 of 32"):
         raise outcome["a"]
 
 
@@ -68,8 +68,11 @@ def test_set_sizes_are_bound_to_the_chain() -> None:
 @pytest.mark.parametrize(
     ("forge", "message"),
     [
-        (lambda points: bytes(32) + points[32:], "is not a ristretto255 element other than the identity"),
-        (lambda points: b"\xff" * 32 + points[32:], "is not a ristretto255 element"),
+        (
+            lambda points: bytes(32) + points[32:],
+            "identifier 0 is not an element of ristretto255, or the identity",
+        ),
+        (lambda points: b"\xff" * 32 + points[32:], "identifier 0 is not an element of ristretto255"),
         (lambda points: points[32:64] + points[32:], "repeated"),
         (lambda points: points[:-1], "expected 3 of 32 bytes"),
     ],

@@ -39,7 +39,7 @@ def test_any_number_of_parties_equals_the_twin(algorithm: str, widths: tuple[int
 
     def program(i: int) -> Fit:
         values = (columns[i] - columns[i].mean(axis=0)) / columns[i].std(axis=0)
-        ring = Ring(channels[names[i]], names, public, keys[i])
+        ring = Ring(channels[names[i]], names, public, widths, keys[i])
         own = TaskSecrets(bytes([i]) * 32, b"task")
         return fit(ring, values, target if i == len(names) - 1 else None, spec, own)
 
@@ -57,7 +57,7 @@ def test_progress_is_reported() -> None:
     seen: list[tuple[int, int, float]] = []
 
     def program(i: int) -> Fit:
-        ring = Ring(channels["ab"[i]], ("a", "b"), tuple(key.public_key for key in keys), keys[i])
+        ring = Ring(channels["ab"[i]], ("a", "b"), tuple(key.public_key for key in keys), (2, 2), keys[i])
         target = columns[0][:, 0] if i == 0 else None
         return fit(
             ring, columns[i], target, spec, SECRETS, (lambda *args: seen.append(args)) if i == 0 else None

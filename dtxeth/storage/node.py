@@ -281,7 +281,7 @@ class StorageNode:
         return kept[0] if kept else None
 
     def _settle(self, holding: StoredHolding) -> bool:
-        """Tell whether a holding is published, and note it the first time."""
+        """Tell whether a holding is published; note it the first time."""
         if holding.state is HoldingState.ACKNOWLEDGED:
             holding_id = self._registry.holding_on(holding.file_id, self.address)
             if not holding_id or self._registry.file_of(holding.file_id).owner != holding.owner:

@@ -21,10 +21,12 @@ class Options:
 
     Attributes:
         json: Where the figures go as JSON, besides the table.
+        cores: How many cores this process may use.
         repeats: How often each case is measured; the median counts.
     """
 
     json: Path | None
+    cores: int
     repeats: int
 
 
@@ -52,7 +54,7 @@ def options(description: str, repeats: int = 5) -> Options:
         parser.error("--cores and --repeats start at 1")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
-    return Options(arguments.json, arguments.repeats)
+    return Options(arguments.json, arguments.cores, arguments.repeats)
 
 
 def measure(cases: Mapping[str, Case], repeats: int) -> dict[str, float]:

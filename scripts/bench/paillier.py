@@ -14,7 +14,7 @@ import numpy as np
 import phe.paillier as phe
 from _harness import Case, measure, options, report
 
-from dtxeth.crypto import Encryptor, generate_keypair, matvec
+from dtxeth.crypto import Encryptor, generate_keypair, matvec, set_jobs
 
 ROWS, COLUMNS, FEATURE_BITS = 455, 15, 24
 BATCH = 100
@@ -23,6 +23,7 @@ BATCH = 100
 def main() -> None:
     """Measure and report."""
     asked = options(__doc__ or "")
+    set_jobs(asked.cores)
     random = np.random.default_rng(1)
     vector = random.integers(-(2**40), 2**40, ROWS)
     factors = random.integers(-(2 ** (FEATURE_BITS - 1)), 2 ** (FEATURE_BITS - 1), ROWS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Final, Self
 
 import numpy as np
@@ -48,7 +47,7 @@ class Label(BaseModel):
     column: str
     offset: float = Field(repr=False)
     scale: float = Field(repr=False)
-    classes: tuple[str, str] | None = Field(default=None, strict=False)
+    classes: tuple[str, str] | None = None
 
 
 class ModelPart(BaseModel):
@@ -109,11 +108,9 @@ class ModelPart(BaseModel):
 
         """
         try:
-            return cls.model_validate(json.loads(data))
-        except (ValidationError, ValueError, RecursionError):
-            raise DataError(
-                "the stored model part is broken: restore it from a backup, or train again"
-            ) from None
+            return cls.model_validate_json(data)
+        except ValidationError:
+            raise DataError("the stored model part is broken: restore it, or train again") from None
 
     @property
     def commitment(self) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from dtxeth.errors import ConfigError, UnknownNameError
 
@@ -81,8 +82,9 @@ class TaskSpec(BaseModel):
 
         """
         try:
-            settings = json.loads(data)
-        except (ValueError, RecursionError):
+            # not json.loads: py-evm raises the recursion limit so far that deep nesting overflows json's C stack
+            settings = from_json(data)
+        except ValueError:
             settings = None
         if not isinstance(settings, dict):
             raise ConfigError("the task spec is not a JSON object: publish TaskSpec.to_json()")

@@ -59,7 +59,6 @@ def align(
     Raises:
         DataError: No id is common.
         PeerError: The peer was silent, gave up, or sent something malformed, invalid or of another number.
-
     """
     mask = psi.Mask(secrets.derive(psi.SEED_BYTES, "alignment scalar"))
     shuffled = [ids[position] for position in secrets.permutation(len(ids), "alignment order")]

@@ -45,7 +45,6 @@ def check_headroom(values: Matrix, precision: int, parties: int, key_bits: int) 
 
     Raises:
         ConfigError: The sum could overflow.
-
     """
     largest = max(float(np.abs(values).max()), 1.0)
     terms = (math.log2(len(values)), math.log2(largest), 2 * precision, math.log2(parties * MAX_RESIDUAL))
@@ -69,7 +68,6 @@ def encode_residual(share: Matrix, precision: int) -> list[int]:
 
     Raises:
         TaskError: A share is beyond :data:`MAX_RESIDUAL`.
-
     """
     if not np.all(np.abs(share) <= MAX_RESIDUAL):  # also catches NaN
         raise TaskError(
@@ -97,7 +95,6 @@ def unmask(rounded: Sequence[int], masks: Sequence[int], n: int, shift: int) -> 
         masks: The masks r that were added modulo ``n``.
         n: The modulus.
         shift: Bits dropped.
-
     """
     half = n // 2
     return [((h << shift) - r + half) % n - half for h, r in zip(rounded, masks, strict=True)]

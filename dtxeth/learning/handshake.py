@@ -31,7 +31,6 @@ class TaskContext:
         requester: Account that published the task.
         rows: Row count of each party's file, as published.
         earlier: Tasks of this kind that this party's file took part in before.
-
     """
 
     task: bytes

@@ -28,7 +28,6 @@ class Optimiser:
         curvature: Second derivative c of the loss by z.
         parties: Number of parties.
         spec: Learning rate, momentum, l1 and l2.
-
     """
 
     def __init__(self, values: Matrix, curvature: float, parties: int, spec: TaskSpec) -> None:

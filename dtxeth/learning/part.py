@@ -29,7 +29,6 @@ class Moments(BaseModel):
 
         Raises:
             DataError: A column is constant over these rows.
-
         """
         refuse_constant(values, features, "the common rows")
         return cls(means=values.mean(axis=0).tolist(), deviations=values.std(axis=0).tolist())
@@ -61,7 +60,6 @@ class ModelPart(BaseModel):
         moments: Standardisation of the features.
         label: At the active party only.
         salt: Hides the contents in the commitment; 32 bytes as hex.
-
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -105,7 +103,6 @@ class ModelPart(BaseModel):
 
         Raises:
             DataError: Not a model part of this version.
-
         """
         try:
             return cls.model_validate_json(data)

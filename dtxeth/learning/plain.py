@@ -32,7 +32,6 @@ def train_plain(
 
     Returns:
         Each party's weights on standardised features.
-
     """
     scaled = [(x - x.mean(axis=0)) / x.std(axis=0) for x in columns]
     parties, rows = len(scaled), len(label)
@@ -81,7 +80,6 @@ def retrace(
 
     Returns:
         Each party's weights on standardised features.
-
     """
     parties = sorted(tables)
     pooled = [tables[party].take(ids[party]) for party in parties]

@@ -33,7 +33,6 @@ class Floors:
         rows: Least number of rows.
         leverage: Largest leverage xᵢᵀ(XᵀX)⁻¹xᵢ of a row in the party's features; rows above it are set aside.
         lowered: Whether one of them is weaker than the default.
-
     """
 
     rows: int
@@ -59,7 +58,6 @@ class Policy:
         algorithms: Algorithms that are welcome; ``None``: any.
         max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
             rows.
-
     """
 
     min_rows: int | None = None
@@ -80,7 +78,6 @@ class Policy:
 
         Raises:
             PolicyError: The requester, the algorithm or the number of tasks is not allowed.
-
         """
         if self.requesters is not None and requester not in self.requesters:
             raise PolicyError(

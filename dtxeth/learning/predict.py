@@ -33,7 +33,6 @@ class Prediction:
         values: For each: the quantity in the label's units, or the probability of the second class.
         label: Column that was predicted.
         classes: The two classes of a logistic model.
-
     """
 
     ids: tuple[str, ...] = field(repr=False)
@@ -52,7 +51,6 @@ def collect(channel: Channel, part: ModelPart, label: Label, values: Matrix) -> 
 
     Raises:
         PeerError: A peer was silent, gave up, or sent something malformed.
-
     """
     z = part.score(values)
     for peer in channel.peers:

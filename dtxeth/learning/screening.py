@@ -42,7 +42,6 @@ def screen(channel: Channel, values: Matrix, batch_size: int | None, floors: Flo
     Raises:
         PolicyError: A batch has fewer rows than the floor.
         PeerError: A peer was silent, gave up, or sent something malformed.
-
     """
     kept = np.arange(len(values))
     attempt = 0

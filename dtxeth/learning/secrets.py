@@ -28,7 +28,6 @@ class TaskSecrets:
 
     Raises:
         InputError: The secret does not have 32 bytes.
-
     """
 
     def __init__(self, secret: bytes, task: bytes) -> None:

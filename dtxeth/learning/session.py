@@ -46,7 +46,6 @@ class Training:
         report: ``result`` decoded, with this party's own seconds and bytes sent, and the engine.
         ids: The rows trained on, in the common order; private to the party.
         start: The start weights, for retracing the run in the clear (:mod:`dtxeth.learning.plain`); secret.
-
     """
 
     part: ModelPart
@@ -83,7 +82,6 @@ def train(
         PolicyError: The owner's policy forbids the task, or too few rows are common.
         PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
         TaskError: Training diverged.
-
     """
     began = time.perf_counter()
     with _giving_up_aloud(channel):
@@ -159,7 +157,6 @@ def predict(
         InputError: The table or the part does not fit the spec or the chain.
         PolicyError: The owner's policy forbids the task.
         PeerError: A peer was silent, gave up, or sent something malformed or replayed.
-
     """
     with _giving_up_aloud(channel):
         if part.algorithm != spec.algorithm or (part.label is not None) != (channel.name == active):

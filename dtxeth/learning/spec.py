@@ -28,7 +28,6 @@ class TaskSpec(BaseModel):
     Raises:
         UnknownNameError: ``algorithm`` is not one of :data:`ALGORITHMS`.
         ConfigError: Another setting is unknown, missing, or out of range; named with its value.
-
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -79,7 +78,6 @@ class TaskSpec(BaseModel):
         Raises:
             UnknownNameError: Unknown algorithm.
             ConfigError: Not JSON, not canonical, or a setting that the constructor refuses.
-
         """
         try:
             # not json.loads: py-evm raises the recursion limit so far that deep nesting overflows json's C stack

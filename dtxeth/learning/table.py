@@ -27,7 +27,6 @@ class Table:
         label: Label of each row: the quantity itself, or 0/1 for the two classes; ``None`` at a passive
             party.
         classes: What 0 and 1 stand for, as written in the CSV; ``None`` unless the label is binary.
-
     """
 
     ids: tuple[str, ...] = field(repr=False)
@@ -63,7 +62,6 @@ class Table:
         Raises:
             DataError: Unreadable text, missing, repeated or constant columns, empty or repeated ids, missing
                 or non-numeric values, a label that is not binary though it must be; names column and row.
-
         """
         header, rows = _read(data, name)
         if not rows:

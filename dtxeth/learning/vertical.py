@@ -85,7 +85,6 @@ class Ring:
         public_keys: Their public keys, in that order.
         features: Their numbers of features, in that order: nobody gets more sums decrypted than that.
         key: The party's own private key: its predecessor computes under it.
-
     """
 
     channel: Channel
@@ -124,7 +123,6 @@ class Fit:
         weights: Its weights on standardised features; secret.
         rounds: Rounds run.
         converged: Whether all gradients fell below tolerance.
-
     """
 
     start: Matrix = field(repr=False)
@@ -155,7 +153,6 @@ def fit(
         ConfigError: The fixed-point sums could overflow the key.
         PeerError: A peer was silent, gave up, or sent something malformed or out of range.
         TaskError: Training diverged.
-
     """
     fixedpoint.check_headroom(values, spec.precision, len(ring.parties), ring.successor_key.bits)
     began = time.perf_counter()
@@ -202,7 +199,6 @@ class GradientProtocol:
         ring: The parties and keys.
         precision: Fractional bits of features and residuals.
         secrets: Source of masks.
-
     """
 
     def __init__(self, ring: Ring, precision: int, secrets: TaskSecrets) -> None:
@@ -223,7 +219,6 @@ class GradientProtocol:
         Raises:
             PeerError: A peer was silent, gave up, or sent something malformed or out of range.
             TaskError: Training diverged.
-
         """
         shift = fixedpoint.dropped_bits(len(share), self._precision)
         residual = self._chains(number, fixedpoint.encode_residual(share, self._precision))

@@ -53,7 +53,6 @@ class Channel:
         link: What carries the frames.
         timeout: Seconds to wait for one message.
         max_payload: Longest payload sent or accepted, in bytes.
-
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class Channel:
         Raises:
             InputError: The peer is unknown, the channel is closed or the payload is too long.
             PeerError: The peer does not take messages any more.
-
         """
         self._check(peer)
         if len(payload) > self._max_payload:
@@ -103,7 +101,6 @@ class Channel:
         Raises:
             InputError: The peer is unknown or the channel is closed.
             PeerError: The peer was silent, gave up, or sent a malformed, replayed or unexpected frame.
-
         """
         self._check(peer)
         try:
@@ -128,7 +125,6 @@ class Channel:
 
         Args:
             reason: Shown to the peers, at most 200 bytes of it: it must not hold anything private.
-
         """
         if not self._open:
             return
@@ -208,7 +204,6 @@ def memory_channels(
 
     Raises:
         InputError: Fewer than two names, or the same name twice.
-
     """
     parties = list(names)
     if len(parties) < 2 or len(set(parties)) != len(parties):

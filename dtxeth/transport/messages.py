@@ -40,7 +40,6 @@ class Message(BaseModel):
 
         Raises:
             ValueError: Not MessagePack, or fields of another name, type, range or length.
-
         """
         try:
             fields: Any = msgpack.unpackb(
@@ -71,7 +70,6 @@ def receive(channel: Channel, peer: str, tag: str, kind: type[M]) -> M:
 
     Raises:
         PeerError: As :meth:`Channel.recv`, and when the payload is not a valid ``kind``.
-
     """
     payload = channel.recv(peer, tag)
     try:

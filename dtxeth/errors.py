@@ -94,6 +94,9 @@ class NodeError(StorageError):
         self.node = node
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[NodeError], tuple[str, str]]:
+        return type(self), (self.node, self.reason)
+
 
 class IntegrityError(StorageError):
     """Bytes do not match what the chain or the manifest says about them."""
@@ -126,3 +129,6 @@ class PeerError(TaskError):
         super().__init__(f"peer {peer}: {reason}")
         self.peer = peer
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[PeerError], tuple[str, str]]:
+        return type(self), (self.peer, self.reason)

@@ -144,7 +144,7 @@ BATCHES, BATCH_ROWS, EPOCHS = 2, default_rows(8), 100
 
 
 def train_and_collect(batches_of_epoch, start: np.ndarray, seed: int = 6):
-    """Alice and bob run gradient descent; return bob's equations about alice's share of the residuals, and labels."""
+    """Run gradient descent; return bob's equations about alice's share of the residuals, and the labels."""
     random = np.random.default_rng(seed)
     rows = BATCHES * BATCH_ROWS
     alice, bob = standardised(random, rows, 5), standardised(random, rows, 8)

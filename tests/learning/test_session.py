@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from dtxeth.errors import DataError, InputError, PeerError, PolicyError, TaskError
-from dtxeth.learning import ModelPart, Policy, Training
+from dtxeth.learning import ModelPart, Policy, Training, train
 from dtxeth.learning.plain import retrace
-from dtxeth.transport import memory_channels
+from dtxeth.transport import memory_channels, run_in_process
 from tests.learning.parties import (
     ACTIVE,
     PASSIVE,
     context_of,
     made_up_tables,
     predict_all,
+    run_parties,
     small_key_spec,
     train_all,
 )
@@ -283,3 +284,30 @@ def test_parts_survive_storage_and_hide_their_contents() -> None:
     ):
         with pytest.raises(DataError, match="the stored model part is broken"):
             ModelPart.from_bytes(broken)
+
+
+def test_parties_in_processes_of_their_own_find_the_same() -> None:
+    spec = small_key_spec(max_rounds=3)
+    secrets = {ACTIVE: b"a" * 32, PASSIVE: b"b" * 32}
+    channels = memory_channels(TABLES)
+    rounds: list[int] = []
+
+    def program(name: str) -> Training:
+        return run_in_process(
+            train,
+            channels[name],
+            ACTIVE,
+            TABLES[name],
+            spec,
+            Policy(),
+            context_of(TABLES),
+            secrets[name],
+            progress=(lambda done, of, seconds: rounds.append(done)) if name == ACTIVE else None,
+        )
+
+    isolated = run_parties({name: lambda name=name: program(name) for name in TABLES})
+    threads = train_all(TABLES, spec, secrets=secrets)
+    for name in TABLES:
+        assert isolated[name].ids == threads[name].ids
+        assert isolated[name].part.weights == pytest.approx(threads[name].part.weights, abs=1e-6)
+    assert rounds == [1, 2, 3]

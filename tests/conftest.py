@@ -95,6 +95,13 @@ def contracts(chain: Chain, local_network: Network) -> Contracts:
     return local_network.contracts
 
 
+@pytest.fixture
+def anvil_contracts(anvil_network: Network) -> Iterator[Contracts]:
+    """The contracts on anvil."""
+    for _ in _rolled_back(anvil_network.chain):
+        yield anvil_network.contracts
+
+
 @pytest.fixture(params=["in-process", pytest.param("anvil", marks=pytest.mark.anvil)])
 def each_network(request: pytest.FixtureRequest) -> Network:
     fixture = "anvil_network" if request.param == "anvil" else "local_network"

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_
 
 from eth_abi.codec import ABICodec
 from eth_abi.decoding import AddressDecoder
+from eth_abi.encoding import AddressEncoder
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import BaseEquals
 from eth_utils import keccak, to_checksum_address
@@ -32,9 +33,10 @@ class _ChecksumAddressDecoder(AddressDecoder):
 
 def _codec() -> ABICodec:
     registry = build_strict_registry()  # the lax one pads short bytes
-    registry.unregister_decoder("address")
-    registry.register_decoder(
+    registry.unregister("address")  # web3's would look up names
+    registry.register(
         BaseEquals("address"),  # type: ignore[no-untyped-call]
+        AddressEncoder,
         _ChecksumAddressDecoder,
         label="address",
     )
@@ -88,8 +90,15 @@ def snake(name: str) -> str:
 
 
 def build(kind: type[T], value: Any) -> T:
-    """Give a decoded value its Python type: a struct, an enum, or a tuple of them."""
-    made: T = _builder(kind)(value)  # type: ignore[arg-type]  # of a cache: mypy doubts that types hash
+    """Give a decoded value its Python type: a struct, an enum, or a tuple of them.
+
+    Raises:
+        ChainError: If it is no member of its enum.
+    """
+    try:
+        made: T = _builder(kind)(value)  # type: ignore[arg-type]  # mypy doubts that types hash
+    except ValueError as error:
+        raise ChainError(f"the chain returned what this version does not know: {error}") from error
     return made
 
 

@@ -52,10 +52,9 @@ class Account:
         """
         try:
             return cls(eth_account.Account.from_key(key))
-        except Exception as error:
-            raise CryptoError(
-                "a private key is 32 bytes, neither zero nor beyond the order of secp256k1"
-            ) from error
+        except ValueError:
+            expected = "32 bytes, neither zero nor beyond the order of secp256k1"
+            raise CryptoError(f"what was given is no private key; it has {expected}") from None
 
     def __repr__(self) -> str:
         return f"Account({self.address})"

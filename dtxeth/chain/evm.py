@@ -5,7 +5,8 @@ nobody has to estimate gas and run everything twice. Transactions and receipts a
 walk over all blocks. The state may lie in SQLite, so a chain can be closed and reopened. The KZG trusted
 setup is loaded once a process.
 
-Every block moves the chain's clock by one second; only :meth:`Evm.advance` moves it further.
+The clock is the chain's own: every block moves it by one second, :meth:`Evm.advance` further, and nothing
+else, so that no deadline lapses because the machine is busy.
 """
 
 from __future__ import annotations
@@ -49,9 +50,8 @@ class _Chain(MiningChain):
     def create_header_from_parent(
         self, parent_header: BlockHeaderAPI, **header_params: Any
     ) -> BlockHeaderAPI:
-        return super().create_header_from_parent(
-            parent_header, **header_params | {"gas_limit": BLOCK_GAS_LIMIT}
-        )
+        fixed = {"gas_limit": BLOCK_GAS_LIMIT, "timestamp": parent_header.timestamp + 1}
+        return super().create_header_from_parent(parent_header, **fixed | header_params)
 
 
 class Evm(PyEVMBackend):  # type: ignore[misc]  # eth-tester ships no types

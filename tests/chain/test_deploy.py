@@ -1,0 +1,194 @@
+"""Deploying once, and refusing what is not ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from eth_utils import keccak
+
+from dtxeth.chain import (
+    Account,
+    Chain,
+    Contracts,
+    Deployment,
+    Parameters,
+    create_keystore,
+    deploy,
+    load_deployment,
+    open_chain,
+    reverts,
+)
+from dtxeth.chain.abi import Call
+from dtxeth.chain.deploy import NAMES, artifact
+from dtxeth.errors import DeploymentError, InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+def _put(chain: Chain, account: Account, code: bytes) -> str:
+    """Create a contract that has exactly this code."""
+    size = len(code).to_bytes(2, "big").hex()
+    creation = bytes.fromhex(f"61{size}80600a3d393df3") + code  # returns what follows these ten bytes
+    created = chain.transact(account, Call(None, creation)).contract
+    assert created is not None
+    assert chain.code(created) == code
+    return created
+
+
+def _replaced(deployment: Deployment, name: str, address: str, code: bytes) -> Deployment:
+    return dataclasses.replace(
+        deployment,
+        addresses=MappingProxyType({**deployment.addresses, name: address}),
+        code_hashes=MappingProxyType({**deployment.code_hashes, name: bytes(keccak(code))}),
+    )
+
+
+def test_deploying_twice_changes_nothing(each_chain: Chain, accounts: list[Account], tmp_path: Path) -> None:
+    deployment = deploy(each_chain, accounts[0], directory=tmp_path)
+    block, record = each_chain.block_number, (tmp_path / f"{each_chain.chain_id}.json").read_bytes()
+    assert deploy(each_chain, accounts[1], directory=tmp_path) == deployment
+    assert each_chain.block_number == block
+    assert (tmp_path / f"{each_chain.chain_id}.json").read_bytes() == record
+    assert load_deployment(each_chain, tmp_path) == deployment
+    assert [path.name for path in tmp_path.iterdir()] == [f"{each_chain.chain_id}.json"]
+
+
+def test_the_contracts_are_told_the_parameters(chain: Chain, accounts: list[Account]) -> None:
+    parameters = Parameters(60, 3, 100, 10, 5, 7)
+    contracts = Contracts(chain, deploy(chain, accounts[0], parameters))
+    rules = contracts.storage_challenge.rules()
+    assert (rules.draw_delay, rules.answer_window, rules.min_interval) == (3, 100, 10)
+    assert (rules.max_open_per_node, rules.deposit_per_leaf) == (5, 7)
+    assert contracts.node_registry.slot_seconds() == 60
+
+
+def test_parameters_out_of_range_are_refused_by_the_constructor(
+    chain: Chain, accounts: list[Account]
+) -> None:
+    with pytest.raises(reverts.InvalidRules):
+        deploy(chain, accounts[0], Parameters(draw_delay=1))
+    with pytest.raises(InputError):
+        deploy(chain, accounts[0], Parameters(slot_seconds=-1))
+
+
+def test_other_parameters_than_recorded_are_refused(
+    chain: Chain, accounts: list[Account], tmp_path: Path
+) -> None:
+    deploy(chain, accounts[0], directory=tmp_path)
+    block = chain.block_number
+    with pytest.raises(DeploymentError, match="give the same"):
+        deploy(chain, accounts[0], Parameters(slot_seconds=7), tmp_path)
+    assert chain.block_number == block
+
+
+def test_a_development_chain_started_afresh_is_deployed_to_anew(
+    accounts: list[Account], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        with open_chain() as chain:
+            chain.faucet(accounts[0].address, 10**18)
+            assert chain.code(deploy(chain, accounts[0], directory=tmp_path).addresses["TaskRegistry"])
+
+
+def test_no_deployment(chain: Chain, tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match="no record of a deployment"):
+        load_deployment(chain, tmp_path)
+
+
+def test_a_record_of_a_chain_that_has_none(chain: Chain, accounts: list[Account], tmp_path: Path) -> None:
+    mark = chain.snapshot()
+    deploy(chain, accounts[0], directory=tmp_path)
+    chain.rollback(mark)
+    with pytest.raises(DeploymentError, match=r"there is no KeyRegistry at 0x.*deploy with"):
+        load_deployment(chain, tmp_path)
+
+
+def test_a_deployment_of_another_chain(contracts: Contracts) -> None:
+    elsewhere = dataclasses.replace(contracts.deployment, chain_id=5)
+    with pytest.raises(DeploymentError, match="is on chain 5, not"):
+        elsewhere.verify(contracts.chain)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_altered_byte_of_code_is_refused(
+    contracts: Contracts, accounts: list[Account], name: str
+) -> None:
+    """Even if the record has the altered code's hash."""
+    chain, deployment = contracts.chain, contracts.deployment
+    code = bytearray(chain.code(deployment.addresses[name]))
+    faithful = _replaced(deployment, name, _put(chain, accounts[0], bytes(code)), bytes(code))
+    if name not in ("NodeRegistry", "FileRegistry", "FileAuthorization"):
+        faithful.verify(chain)  # nobody else is told where it is: a copy is as good
+    code[len(code) // 2] ^= 1
+    address = _put(chain, accounts[0], bytes(code))
+    with pytest.raises(DeploymentError, match=f"is not our {name}"):
+        _replaced(deployment, name, address, bytes(code)).verify(chain)
+
+
+def test_code_that_is_longer_is_refused(contracts: Contracts, accounts: list[Account]) -> None:
+    chain, deployment = contracts.chain, contracts.deployment
+    code = chain.code(deployment.addresses["KeyRegistry"]) + b"\0"
+    altered = _replaced(deployment, "KeyRegistry", _put(chain, accounts[0], code), code)
+    with pytest.raises(DeploymentError, match="is not our KeyRegistry"):
+        altered.verify(chain)
+
+
+def test_our_code_told_of_a_foreign_contract_is_refused(chain: Chain, accounts: list[Account]) -> None:
+    """Two honest deployments, mixed: the task registry of one asks the file registry of the other."""
+    ours, theirs = deploy(chain, accounts[0]), deploy(chain, accounts[1])
+    mixed = _replaced(
+        ours, "TaskRegistry", theirs.addresses["TaskRegistry"], chain.code(theirs.addresses["TaskRegistry"])
+    )
+    with pytest.raises(DeploymentError, match="is not our TaskRegistry"):
+        mixed.verify(chain)
+
+
+def test_a_record_with_other_parameters_than_the_code_is_refused(contracts: Contracts) -> None:
+    altered = dataclasses.replace(contracts.deployment, parameters=Parameters(answer_window=1))
+    with pytest.raises(DeploymentError, match="is not our StorageChallenge"):
+        altered.verify(contracts.chain)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"chainId": 1}', "null"])
+def test_a_broken_record(chain: Chain, tmp_path: Path, text: str) -> None:
+    (tmp_path / f"{chain.chain_id}.json").write_text(text)
+    with pytest.raises(DeploymentError, match="is broken"):
+        load_deployment(chain, tmp_path)
+
+
+def test_artifacts_have_code_and_fit_the_limit() -> None:
+    for name in NAMES:
+        assert 0 < len(artifact(name)["deployedBytecode"]) // 2 <= 24_576
+
+
+@pytest.mark.anvil
+def test_the_script_deploys_once(anvil: str, accounts: list[Account], tmp_path: Path) -> None:
+    with open_chain(anvil) as chain:
+        chain.faucet(accounts[0].address, 10**18)
+        keystore = create_keystore(tmp_path / "keys", "password", "payer", account=accounts[0], scrypt_n=16)
+        command = [sys.executable, "-m", "scripts.deploy", "--url", anvil, "--keystore", str(keystore.path)]
+        command += ["--directory", str(tmp_path), "--answer-window", "77"]
+
+        def run(password: str) -> subprocess.CompletedProcess[str]:
+            environment = {**os.environ, "DTXETH_PASSWORD": password}
+            return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+        first, block = run("password"), chain.block_number
+        assert first.returncode == 0, first.stderr
+        assert (
+            json.loads((tmp_path / f"{chain.chain_id}.json").read_text())["parameters"]["answer_window"] == 77
+        )
+        second = run("password")
+        assert (second.returncode, second.stdout) == (0, first.stdout)
+        wrong = run("passw0rd")
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert wrong.stderr.strip().endswith("try again")
+        assert "Traceback" not in wrong.stderr
+        assert chain.block_number == block

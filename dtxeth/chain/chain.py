@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -110,10 +111,12 @@ class Chain:
             raise ChainUnavailableError(
                 f"no chain answers at {self._place} ({type(problem).__name__}); check the URL or start one"
             ) from problem
+        if not isinstance(response, dict) or not {"result", "error"} & response.keys():
+            raise ChainUnavailableError(f"what answers at {self._place} is no chain; check the URL")
         if "error" in response:
             error: Any = response["error"]
-            if isinstance(error.get("data"), str):
-                raise decode_revert(bytes.fromhex(error["data"].removeprefix("0x")))
+            if re.fullmatch("0x([0-9a-fA-F]{2})*", str(error.get("data"))):
+                raise decode_revert(bytes.fromhex(error["data"][2:]))
             raise ChainError(f"the chain refuses {method}: {error.get('message')}")
         return response["result"]
 
@@ -199,7 +202,10 @@ class Chain:
             ContractRevert: If the contract refuses; nothing was sent then, unless the state changed in
                 between.
             ChainError: If the chain refuses (say, for want of money), or does not include it in time.
+            InputError: If the value is negative.
         """
+        if value < 0:
+            raise InputError(f"a transaction cannot carry {value} wei; give 0 or more")
         request = self._message(call, account.address, value)
         gas = self._gas(request)
         price = int(self.request("eth_gasPrice"), 16)
@@ -265,9 +271,9 @@ class Chain:
     @functools.cached_property
     def is_development(self) -> bool:
         """Whether blocks and time are ours to make: in-process, or anvil."""
-        return isinstance(self._provider, LocalProvider) or self.request("web3_clientVersion").startswith(
-            "anvil"
-        )
+        if isinstance(self._provider, LocalProvider):
+            return True
+        return str(self.request("web3_clientVersion")).startswith("anvil")
 
     def _require_development(self, wish: str) -> None:
         if not self.is_development:
@@ -286,10 +292,22 @@ class Chain:
             self.request("evm_mine")
 
     def advance(self, seconds: int) -> None:
-        """Let time pass: add a block that is so much later than the latest."""
-        self._require_development("advance")
-        self.request("evm_increaseTime", seconds)
+        """Let time pass: add a block that is exactly so much later than the latest."""
+        self.schedule(self.now() + seconds)
         self.request("evm_mine")
+
+    def schedule(self, timestamp: int) -> None:
+        """Let the next block be of this second.
+
+        Raises:
+            InputError: If it is not later than the latest block.
+        """
+        self._require_development("schedule")
+        if timestamp <= self.now():
+            raise InputError(
+                f"second {timestamp} is not after the latest block's, {self.now()}; give a later one"
+            )
+        self.request("evm_setNextBlockTimestamp", timestamp)
 
     def faucet(self, address: str, wei: int) -> Receipt:
         """Give an account money."""

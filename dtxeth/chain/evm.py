@@ -5,7 +5,7 @@ nobody has to estimate gas and run everything twice. Transactions and receipts a
 walk over all blocks. The state may lie in SQLite, so a chain can be closed and reopened. The KZG trusted
 setup is loaded once a process.
 
-The clock is the chain's own: every block moves it by one second, :meth:`Evm.advance` further, and nothing
+The clock is the chain's own: every block moves it by one second, :meth:`Evm.schedule` further, and nothing
 else, so that no deadline lapses because the machine is busy.
 """
 
@@ -112,9 +112,14 @@ class Evm(PyEVMBackend):  # type: ignore[misc]  # eth-tester ships no types
         self.mine_blocks()
         self._commit()
 
-    def advance(self, seconds: int) -> None:
-        """Let the next block be so much later."""
-        self.chain.set_header_timestamp(self.chain.header.timestamp + seconds)
+    @property
+    def pending_time(self) -> int:
+        """The time of the next block."""
+        return int(self.chain.header.timestamp)
+
+    def schedule(self, timestamp: int) -> None:
+        """Let the next block be of this second, which is after the latest block's."""
+        self.chain.set_header_timestamp(timestamp)
 
     def send(self, raw: bytes) -> bytes:
         """Run a signed transaction and mine it.

@@ -1,6 +1,6 @@
 """Where JSON-RPC requests go: to the in-process chain, or to a node by its URL.
 
-The in-process provider speaks the dialect of development nodes (``evm_mine``, ``evm_increaseTime``,
+The in-process provider speaks the dialect of development nodes (``evm_mine``, ``evm_setNextBlockTimestamp``,
 ``evm_snapshot``, ``evm_revert``), so that everything above talks to it exactly as to anvil.
 """
 
@@ -64,7 +64,7 @@ class LocalProvider(BaseProvider):
             "web3_clientVersion": lambda: "dtxeth in-process chain (eth-tester, py-evm)",
             "eth_chainId": lambda: hex(CHAIN_ID),
             "eth_blockNumber": lambda: hex(self._evm.head.block_number),
-            "eth_gasPrice": lambda: hex(2 * self._evm.base_fee),
+            "eth_gasPrice": lambda: hex(self._evm.base_fee),
             "eth_maxPriorityFeePerGas": lambda: hex(0),
             "eth_estimateGas": lambda *_: hex(BLOCK_GAS_LIMIT),
             "eth_getBalance": lambda address, tag="latest": hex(
@@ -84,7 +84,8 @@ class LocalProvider(BaseProvider):
             "eth_call": self._call,
             "eth_sendRawTransaction": lambda raw: _hex(self._evm.send(_bytes(raw))),
             "evm_mine": lambda *_: self._evm.mine(),
-            "evm_increaseTime": lambda seconds: self._evm.advance(seconds),
+            "evm_increaseTime": lambda seconds: self._evm.schedule(self._evm.pending_time + seconds),
+            "evm_setNextBlockTimestamp": lambda timestamp: self._evm.schedule(timestamp),
             "evm_snapshot": lambda: _hex(self._evm.head.hash),
             "evm_revert": lambda block_hash: self._evm.revert_to(_bytes(block_hash)),
         }

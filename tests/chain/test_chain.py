@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from web3 import HTTPProvider
 
 from dtxeth.chain import Account, Chain, Contracts, open_chain, reverts
 from dtxeth.chain.abi import Call
@@ -34,9 +35,24 @@ def test_nobody_spends_what_it_has_not(each_chain: Chain) -> None:
 def test_time_and_blocks_advance_on_request(each_chain: Chain) -> None:
     before, block = each_chain.now(), each_chain.block_number
     each_chain.advance(3600)
-    assert 3600 <= each_chain.now() - before <= 3660
+    assert each_chain.now() == before + 3600
     each_chain.mine(3)
     assert each_chain.block_number == block + 4
+
+
+def test_the_next_transaction_is_of_the_second_asked_for(
+    each_contracts: Contracts, accounts: list[Account]
+) -> None:
+    chain, registry = each_contracts.chain, each_contracts.node_registry
+    due = chain.now() + 5000
+    chain.schedule(due)
+    with pytest.raises(reverts.UnknownNode):
+        registry.heartbeat(sender=accounts[0])
+    registry.register(Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 1, sender=accounts[0])
+    assert registry.node_of(accounts[0].address).registered_at == due == chain.now()
+    for back in (lambda: chain.schedule(due), lambda: chain.advance(0)):
+        with pytest.raises(InputError, match="is not after the latest block's"):
+            back()
 
 
 def test_rollback_restores_state_and_head(each_chain: Chain, accounts: list[Account]) -> None:
@@ -133,6 +149,41 @@ def test_nothing_behind_the_url() -> None:
         open_chain("http://user:secret@127.0.0.1:9/key")
     assert "secret" not in str(caught.value)
     assert "key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"hello": 1}', b"<html>"])
+def test_something_else_behind_the_url(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HTTPProvider, "_make_request", lambda *_: answer)
+    with pytest.raises(ChainUnavailableError, match="check the URL"):
+        open_chain("http://127.0.0.1:9")
+
+
+def test_errors_without_revert_data_are_no_reverts(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = {"code": -32000, "message": "out of ink", "data": "Reverted 0x"}
+    monkeypatch.setattr(chain._provider, "make_request", lambda *_: {"error": error})
+    with pytest.raises(ChainError, match="refuses eth_blockNumber: out of ink") as caught:
+        chain.request("eth_blockNumber")
+    assert not isinstance(caught.value, ContractRevert)
+
+
+def test_a_transaction_that_stays_out_of_blocks(
+    chain: Chain, accounts: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dtxeth.chain.chain.RECEIPT_SECONDS", 0.02)
+    request = chain.request
+    answers = {"eth_getTransactionReceipt": None}
+    monkeypatch.setattr(
+        chain,
+        "request",
+        lambda method, *params: answers[method] if method in answers else request(method, *params),
+    )
+    with pytest.raises(ChainError, match="in no block after"):
+        chain.faucet(accounts[0].address, 1)
+
+
+def test_money_is_not_negative(chain: Chain, accounts: list[Account]) -> None:
+    with pytest.raises(InputError, match="cannot carry -1 wei"):
+        chain.transact(accounts[0], Call(accounts[1].address, b""), -1)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:8545", "127.0.0.1:8545", ""])

@@ -1,1 +1,59 @@
-"""Decentralised storage and privacy-preserving machine learning on an EVM chain."""
+"""Decentralised storage and privacy-preserving machine learning on an EVM chain.
+
+::
+
+    with dtxeth.LocalNetwork(storage_nodes=4, executors=2) as net:
+        hospital, bank, lab = net.data_owner("hospital"), net.data_owner("bank"), net.requester("lab")
+        files = [hospital.upload("patients.csv", namespace="study"), bank.upload("accounts.csv", namespace="study")]
+        model = lab.train("logistic-vl", files=files, id="id", label="target").result()
+
+Names are imported when they are first used: a party's process needs only the protocols, not the whole house.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dtxeth.errors import DtxethError
+    from dtxeth.learning.policy import Policy
+    from dtxeth.roles import (
+        ChallengeResult,
+        DataOwner,
+        Deadlines,
+        Executor,
+        LocalNetwork,
+        Requester,
+        StorageNode,
+        StoredFile,
+        Task,
+        TrainedModel,
+    )
+
+__all__ = [
+    "ChallengeResult",
+    "DataOwner",
+    "Deadlines",
+    "DtxethError",
+    "Executor",
+    "LocalNetwork",
+    "Policy",
+    "Requester",
+    "StorageNode",
+    "StoredFile",
+    "Task",
+    "TrainedModel",
+]
+
+_HOMES = {"DtxethError": "dtxeth.errors", "Policy": "dtxeth.learning.policy"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'dtxeth' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES.get(name, "dtxeth.roles")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

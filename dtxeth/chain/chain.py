@@ -6,6 +6,7 @@ import functools
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -75,10 +76,12 @@ class Chain:
     Attributes:
         w3: The same chain for web3.py, for what this class does not offer.
         chain_id: Its EIP-155 id.
+        on_transaction: Told of every transaction sent from here, and its receipt; for gas ledgers.
     """
 
     def __init__(self, provider: BaseProvider) -> None:
         self._provider = provider
+        self.on_transaction: Callable[[Call, Receipt], None] | None = None
         self._nonces = threading.Lock()
         self._events: dict[tuple[str, bytes], type[Event]] = {}
         self.w3 = Web3(provider)
@@ -227,7 +230,10 @@ class Chain:
         receipt = self._wait(transaction_hash)
         if int(receipt["status"], 16) == 0:
             self._explain(request, receipt)
-        return self._receipt(receipt)
+        done = self._receipt(receipt)
+        if self.on_transaction is not None:
+            self.on_transaction(call, done)
+        return done
 
     def _message(self, call: Call, sender: str | None, value: int) -> dict[str, str]:
         parts = {"from": sender, "to": call.to, "value": hex(value), "data": "0x" + call.data.hex()}

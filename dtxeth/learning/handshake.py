@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from dtxeth.crypto.paillier import PrivateKey, PublicKey
-from dtxeth.errors import CryptoError, PeerError
+from dtxeth.errors import CryptoError, DataError, PeerError
 from dtxeth.learning.policy import Floors
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Table
@@ -53,6 +53,12 @@ class Hello(Message):
     floor_rows: Annotated[int, Field(ge=1)]
     floor_leverage: Annotated[float, Field(gt=0, le=1)]
     lowered: bool
+
+
+class LabelHolder(Message):
+    """Whether the sender has the label."""
+
+    has_label: bool
 
 
 class Key(Message):
@@ -108,6 +114,25 @@ def greet(
             )
         hellos[peer] = theirs
     return hellos
+
+
+def find_active(channel: Channel, has_label: bool) -> str:
+    """Tell the others whether this party has the label; return the one party that has it.
+
+    Raises:
+        DataError: No party has the label, or more than one.
+        PeerError: A peer was silent or sent something malformed.
+
+    """
+    for peer in channel.peers:
+        send(channel, peer, "label", LabelHolder(has_label=has_label))
+    holders = [channel.name] if has_label else []
+    holders += [peer for peer in channel.peers if receive(channel, peer, "label", LabelHolder).has_label]
+    if len(holders) != 1:
+        raise DataError(
+            f"{len(holders)} of the files have the label column: exactly one of them must have it"
+        )
+    return holders[0]
 
 
 def exchange_keys(channel: Channel, parties: tuple[str, ...], key: PrivateKey) -> tuple[PublicKey, ...]:

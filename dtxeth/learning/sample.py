@@ -1,0 +1,53 @@
+"""Samples: from the bytes of a stored file to a party's training, the roles found out on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from dtxeth.errors import DataError
+from dtxeth.learning.handshake import TaskContext, find_active
+from dtxeth.learning.policy import Policy
+from dtxeth.learning.session import Training, train
+from dtxeth.learning.spec import TaskSpec
+from dtxeth.learning.table import Table
+from dtxeth.learning.vertical import Progress
+from dtxeth.transport.channel import Channel
+
+_LONGEST_HEADER = 1 << 20
+
+
+def train_on_sample(
+    channel: Channel,
+    sample: bytes,
+    spec: TaskSpec,
+    policy: Policy,
+    context: TaskContext,
+    progress: Progress | None = None,
+) -> Training:
+    """Train on a CSV file; the party whose file has the label column is the active one.
+
+    Args:
+        channel: Connects this party with its peers, fresh for this task.
+        sample: The file, UTF-8 with a header line.
+        spec: The task's spec, as on chain.
+        policy: The data owner's rules.
+        context: What the chain says.
+        progress: Called after every round with (round, of, seconds).
+
+    Raises:
+        DataError: The file is not a table that fits the spec; or not exactly one party has the label.
+        DtxethError: As :func:`~dtxeth.learning.session.train` does.
+    """
+    active = find_active(channel, spec.label in _header(sample))
+    label = spec.label if active == channel.name else None
+    table = Table.from_csv(sample, spec.id, label, binary=label is not None and spec.logistic)
+    return train(channel, active, table, spec, policy, context, progress=progress)
+
+
+def _header(sample: bytes) -> list[str]:
+    try:
+        text = sample[:_LONGEST_HEADER].decode("utf-8-sig", errors="replace")
+        return next(csv.reader(io.StringIO(text)), [])
+    except csv.Error:
+        raise DataError("the sample is not CSV with a header line: upload it anew") from None

@@ -1,0 +1,114 @@
+"""What all actors have in common: an account, an encryption key that others can look up, and reading files."""
+
+from __future__ import annotations
+
+from dtxeth.chain import Account, Contracts
+from dtxeth.chain.bindings.events import PartyInvited, TaskStarted
+from dtxeth.chain.bindings.types import Kind
+from dtxeth.errors import PolicyError, UnknownNameError
+from dtxeth.learning.policy import Policy
+from dtxeth.roles import grants
+from dtxeth.roles.files import FileRef, file_id_of
+from dtxeth.roles.network import Network
+from dtxeth.storage import RemoteFile, RequestSigner, authorized_file_key, owned_file_key, public_key_of
+
+
+class Actor:
+    """Somebody with an account on the network.
+
+    Args:
+        network: The surroundings.
+        account: Signs this actor's transactions and requests.
+        name: What people call it; only its address counts on chain.
+    """
+
+    def __init__(self, network: Network, account: Account, name: str) -> None:
+        self.network = network
+        self.account = account
+        self.name = name
+        self.signer = RequestSigner(account, network.contracts.file_registry)
+        self._publish_encryption_key()
+
+    @property
+    def address(self) -> str:
+        """Checksum address of the account."""
+        return self.account.address
+
+    @property
+    def contracts(self) -> Contracts:
+        """Bindings of the contracts."""
+        return self.network.contracts
+
+    @property
+    def busy(self) -> bool:
+        """Whether it works on something in the background."""
+        return False
+
+    def step(self) -> bool:
+        """Do everything that can be done now; returns whether anything was."""
+        return False
+
+    def encryption_key_of(self, address: str) -> bytes:
+        """The X25519 key under which secrets for an account are wrapped.
+
+        Raises:
+            UnknownNameError: The account never published one.
+        """
+        key, version = self.contracts.key_registry.key_of(address)
+        if not version:
+            raise UnknownNameError(
+                f"account {address} has published no encryption key: it has to join the network first"
+            )
+        return key
+
+    def open_file(self, file: FileRef, task_id: int = 0) -> tuple[RemoteFile, Policy]:
+        """Find a file that this actor owns, or is authorised to read for a task.
+
+        Args:
+            file: The file.
+            task_id: The task that it is authorised for; unimportant to the owner.
+
+        Returns:
+            The file, its manifest fetched and verified; and the floors that its owner set.
+
+        Raises:
+            PolicyError: This actor has no authorization for the file and task.
+            StorageError: The manifest cannot be had.
+        """
+        file_id, files = file_id_of(file), self.contracts.file_registry
+        _, versions = self.contracts.key_registry.key_of(self.address)
+        nodes = self.network.storage_nodes_by_address()
+        if files.file_of(file_id).owner == self.address:
+            file_key = owned_file_key(self.account, files, file_id, versions)
+            return RemoteFile(file_id, file_key, self.signer, nodes), Policy()
+        authorizations = self.contracts.file_authorization
+        authorization_id = authorizations.latest_of(file_id, self.address, task_id)
+        if not authorizations.is_current(authorization_id, self.address, file_id):
+            raise PolicyError(
+                f"{self.name} has no current authorization for file 0x{file_id.hex()} and task {task_id}: "
+                "apply to its owner"
+            )
+        secret = authorized_file_key(self.account, files, authorizations, authorization_id, versions)
+        file_key, policy = grants.unpack(secret)
+        return RemoteFile(file_id, file_key, self.signer, nodes, authorization_id), policy
+
+    def tasks_before(self, file_id: bytes, task_id: int, kind: Kind) -> int:
+        """How many tasks of a kind were started on a file before a task: what the owner's limit counts."""
+        tasks, index = self.contracts.task_registry, self.network.index
+        earlier = [
+            event.task_id for event in index.events(PartyInvited, file_id=file_id) if event.task_id < task_id
+        ]
+        return sum(
+            tasks.task_of(number).kind is kind and bool(index.events(TaskStarted, task_id=number))
+            for number in earlier
+        )
+
+    def _publish_encryption_key(self) -> None:
+        keys = self.contracts.key_registry
+        published, version = keys.key_of(self.address)
+        own = public_key_of(self.account.encryption_key(self.network.chain.chain_id, max(version, 1)))
+        if published != own:
+            keys.publish(own, sender=self.account)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.address})"

@@ -1,0 +1,182 @@
+"""The data owner: stores files, decides who may read them, has storage nodes prove that they hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from dtxeth.chain import Account
+from dtxeth.chain.bindings.events import AuthorizationApplied, ChallengeOpened, PartyInvited, TaskPublished
+from dtxeth.chain.bindings.types import AuthorizationStatus, ChallengeStatus, Fault
+from dtxeth.errors import DtxethError, PolicyError
+from dtxeth.learning.policy import Policy
+from dtxeth.learning.spec import TaskSpec
+from dtxeth.roles.challenges import draw_if_due
+from dtxeth.roles.file_owner import FileOwner
+from dtxeth.roles.files import FileRef, file_id_of
+from dtxeth.roles.inbox import Inbox, Outcome
+from dtxeth.roles.network import Network
+
+log = structlog.get_logger(__name__)
+
+LEAVES = 10
+"""Leaves per challenge: a node that lost 5 % of its leaves is caught by one challenge in 2.5."""
+
+
+@dataclass(frozen=True)
+class ChallengeResult:
+    """What came of a possession challenge.
+
+    Attributes:
+        challenge_id: Its number on chain.
+        node: Address of the challenged node.
+        status: Proved, failed or void.
+        fault: Why it failed: a wrong answer, or none.
+    """
+
+    challenge_id: int
+    node: str
+    status: ChallengeStatus
+    fault: Fault
+
+
+class DataOwner(FileOwner):
+    """Owns files and decides about them.
+
+    As a worker it answers applications by its policy, and draws and closes the challenges that it opened.
+
+    Args:
+        network: The surroundings.
+        account: Signs its transactions and requests.
+        name: What people call it.
+        policy: Rules for applications; None leaves them to :meth:`approve` and :meth:`reject`.
+    """
+
+    def __init__(self, network: Network, account: Account, name: str, policy: Policy | None = None) -> None:
+        super().__init__(network, account, name)
+        self.policy = policy
+        self._applications = Inbox(network.index, AuthorizationApplied, owner=self.address)
+        self._challenges = Inbox(network.index, ChallengeOpened, challenger=self.address)
+
+    # --- authorizations ---
+
+    def applications(self) -> list[AuthorizationApplied]:
+        """The applications that wait for this owner's answer."""
+        self.network.index.sync()
+        status = self.contracts.file_authorization.authorization
+        return [
+            applied
+            for applied in self.network.index.events(AuthorizationApplied, owner=self.address)
+            if status(applied.authorization_id).status is AuthorizationStatus.UNAPPROVED
+        ]
+
+    def approve(self, authorization_id: int) -> None:
+        """Hand the file key to an applier, until the file expires or the authorization is revoked.
+
+        Raises:
+            UnknownNameError: The applier has published no encryption key.
+            ContractRevert: Not an open application for a file of this owner.
+        """
+        record = self.contracts.file_authorization.authorization(authorization_id)
+        wrapped = self.wrap_for(record.applier, record.file_id, record.task_id, self.policy or Policy())
+        expires_at = self.contracts.file_registry.file_of(record.file_id).expires_at
+        self.contracts.file_authorization.approve(authorization_id, wrapped, expires_at, sender=self.account)
+
+    def reject(self, authorization_id: int, reason: str) -> None:
+        """Refuse an application; the reason is public."""
+        self.contracts.file_authorization.reject(authorization_id, reason, sender=self.account)
+
+    def revoke(self, authorization_id: int, reason: str) -> None:
+        """Take an approval back: storage nodes stop serving; a key already seen stays seen. The reason is public."""
+        self.contracts.file_authorization.revoke(authorization_id, reason, sender=self.account)
+
+    # --- challenges ---
+
+    def challenge(self, file: FileRef, leaves: int = LEAVES) -> list[ChallengeResult]:
+        """Have every node that holds a file prove it, and wait for the outcome.
+
+        Args:
+            file: One of this owner's files.
+            leaves: Leaves of each holding to prove, 1 to 32.
+
+        Raises:
+            ContractRevert: Not this owner's live file, or challenged too recently.
+        """
+        opened = [
+            self.open_challenge(holding, leaves)
+            for holding in self.contracts.file_registry.holdings_of(file_id_of(file))
+        ]
+        return [self._await(challenge_id) for challenge_id in opened]
+
+    def open_challenge(self, holding_id: int, leaves: int = LEAVES) -> int:
+        """Open a challenge of one holding, with the deposit that pays for the answer; returns its number."""
+        challenges = self.contracts.storage_challenge
+        deposit = challenges.deposit_for(leaves)
+        receipt = challenges.open(holding_id, leaves, sender=self.account, value=deposit)
+        return receipt.event(ChallengeOpened).challenge_id
+
+    def _await(self, challenge_id: int) -> ChallengeResult:
+        """Wait until a challenge is decided; a node that does not answer is waited for to the deadline."""
+
+        def decided() -> ChallengeResult | None:
+            record = self.contracts.storage_challenge.challenge(challenge_id)
+            if record.status in (ChallengeStatus.OPENED, ChallengeStatus.TO_PROVE):
+                return None
+            return ChallengeResult(challenge_id, record.node, record.status, record.fault)
+
+        patience = self.contracts.storage_challenge.rules().answer_window + 1
+        return self.network.wait(decided, f"challenge {challenge_id}", patience=patience)
+
+    # --- the worker ---
+
+    def step(self) -> bool:
+        """Answer applications by the policy, draw and close challenges."""
+        answered = self._applications.work(self._answer)
+        return self._challenges.work(self._follow) or answered
+
+    def _answer(self, applied: AuthorizationApplied) -> Outcome:
+        record = self.contracts.file_authorization.authorization(applied.authorization_id)
+        if record.status is not AuthorizationStatus.UNAPPROVED:
+            return Outcome.DONE
+        if self.policy is None:
+            return Outcome.WAITING
+        try:
+            self._judge(applied, self.policy)
+        except PolicyError as refusal:
+            self.reject(applied.authorization_id, str(refusal))
+        else:
+            self.approve(applied.authorization_id)
+        return Outcome.MOVED
+
+    def _judge(self, applied: AuthorizationApplied, policy: Policy) -> None:
+        """Raise PolicyError unless the policy admits the applier to the file for the task."""
+        index, tasks = self.network.index, self.contracts.task_registry
+        published = index.events(TaskPublished, task_id=applied.task_id)
+        invited = index.events(
+            PartyInvited, task_id=applied.task_id, executor=applied.applier, file_id=applied.file_id
+        )
+        if not published or not invited:
+            raise PolicyError(f"task {applied.task_id} does not ask {applied.applier} to work on this file")
+        try:
+            spec = TaskSpec.from_json(published[0].spec)
+        except DtxethError as error:
+            raise PolicyError(f"the spec of task {applied.task_id} cannot be used: {error}") from None
+        record = tasks.task_of(applied.task_id)
+        if record.finish_by > self.contracts.file_registry.file_of(applied.file_id).expires_at:
+            raise PolicyError(f"task {applied.task_id} may outlast the file")
+        policy.admit(spec, record.requester, self.tasks_before(applied.file_id, applied.task_id, record.kind))
+
+    def _follow(self, opened: ChallengeOpened) -> Outcome:
+        challenges = self.contracts.storage_challenge
+        record = challenges.challenge(opened.challenge_id)
+        match record.status:
+            case ChallengeStatus.OPENED:
+                return draw_if_due(self.network, self.account, opened)
+            case ChallengeStatus.TO_PROVE if self.network.chain.now() > record.deadline:
+                challenges.close(opened.challenge_id, sender=self.account)
+                return Outcome.MOVED
+            case ChallengeStatus.TO_PROVE:
+                return Outcome.WAITING
+            case _:
+                return Outcome.DONE

@@ -1,0 +1,205 @@
+"""Whoever stores files: data owners their samples, executors the predictions that they deliver."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded, NodeRegistered
+from dtxeth.chain.bindings.types import Role
+from dtxeth.errors import DataError, InputError, UnknownNameError
+from dtxeth.learning.policy import Policy
+from dtxeth.learning.table import Table
+from dtxeth.roles import grants
+from dtxeth.roles.actor import Actor
+from dtxeth.roles.files import FileRef, StoredFile
+from dtxeth.storage import StorageNodeApi, Terms, owned_file_key, unseal_info, upload, wrap_file_key
+
+DAY = 24 * 3600
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+
+class FileOwner(Actor):
+    """Owns namespaces and files."""
+
+    default_replicas: int | None = None
+    """Replicas of a namespace that is added by uploading into it; None: it has to be added first."""
+
+    def add_namespace(self, name: str, replicas: int = 2) -> None:
+        """Add a namespace.
+
+        Args:
+            name: Unique among this owner's; public.
+            replicas: How many storage nodes hold each slice.
+
+        Raises:
+            ContractRevert: The name is taken or too long, or the number is out of range.
+        """
+        self.contracts.file_registry.add_namespace(name, replicas, sender=self.account)
+
+    def upload(
+        self,
+        path: Path | str,
+        namespace: str,
+        *,
+        days: int = 365,
+        id: str | None = None,
+        label: str | None = None,
+        progress: Progress | None = None,
+    ) -> StoredFile:
+        """Seal a file, spread it over the online storage nodes, and publish it in one transaction.
+
+        Args:
+            path: The file; a name ending in ``.csv`` makes it a table, whose number of rows is public.
+            namespace: One of this owner's namespaces.
+            days: How long to keep it.
+            id: Column of row ids: the table is checked as executors will, before anything is sent.
+            label: Label column, to be checked too.
+            progress: Called as pieces reach their nodes.
+
+        Raises:
+            DataError: The file cannot be read, or is not a table that can be learned from.
+            UnknownNameError: There is no such namespace.
+            NotEnoughNodesError: Fewer usable storage nodes than replicas.
+        """
+        path = Path(path)
+        try:
+            rows, columns = (0, ()) if path.suffix != ".csv" else _shape(path, id, label)
+            with path.open("rb") as reader:
+                return self._store(reader, path.name, namespace, rows, columns, days, progress)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from None
+
+    def files(self) -> list[StoredFile]:
+        """This owner's files, in the order of publication."""
+        self.network.index.sync()
+        return [
+            self._describe(event) for event in self.network.index.events(FilePublished, owner=self.address)
+        ]
+
+    def download(self, file: FileRef, destination: Path | str, progress: Progress | None = None) -> int:
+        """Fetch, verify and decrypt a file of this owner's.
+
+        Args:
+            file: The file.
+            destination: Where to write it; it appears only when complete and verified.
+            progress: Called as bytes are written.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            StorageError: It cannot be had whole from the nodes that are reachable.
+        """
+        remote, _ = self.open_file(file)
+        remote.save(Path(destination), progress)
+        return remote.manifest.size
+
+    def deliver(self, content: bytes, name: str, reader: str, task_id: int, until: int) -> bytes:
+        """Store a file and let one other account read it.
+
+        Args:
+            content: The plaintext.
+            name: Its name; sealed.
+            reader: Address of the account.
+            task_id: The task that it comes from.
+            until: Chain time to which the reader may fetch it, at least.
+
+        Returns:
+            Id of the file.
+        """
+        days = (until - self.network.chain.now()) // DAY + 30
+        stored = self._store(
+            io.BytesIO(content), name, f"task {task_id}", content.count(b"\n") - 1, (), days, None
+        )
+        wrapped = self.wrap_for(reader, stored.id, task_id, Policy())
+        authorizations = self.contracts.file_authorization
+        authorizations.grant(stored.id, reader, task_id, wrapped, stored.expires_at, sender=self.account)
+        return stored.id
+
+    def wrap_for(self, reader: str, file_id: bytes, task_id: int, policy: Policy) -> bytes:
+        """Wrap the key of an own file, and the policy's floors, for an account that may read it for a task."""
+        files = self.contracts.file_registry
+        _, versions = self.contracts.key_registry.key_of(self.address)
+        secret = grants.pack(owned_file_key(self.account, files, file_id, versions), policy)
+        return wrap_file_key(secret, self.encryption_key_of(reader), files, file_id, reader, task_id)
+
+    def _store(
+        self,
+        reader: BinaryIO,
+        name: str,
+        namespace: str,
+        rows: int,
+        columns: tuple[str, ...],
+        days: int,
+        progress: Progress | None,
+    ) -> StoredFile:
+        if days < 1:
+            raise InputError(f"a file cannot be kept for {days} days: give at least 1")
+        terms = Terms(name, self._namespace(namespace), self.network.chain.now() + days * DAY, rows, columns)
+        stored = upload(
+            reader,
+            terms,
+            self.signer,
+            self.encryption_key_of(self.address),
+            self._online_nodes(),
+            progress=progress,
+        )
+        receipt = self.contracts.file_registry.publish(
+            stored.publication, stored.acknowledgements, sender=self.account
+        )
+        return self._describe(receipt.event(FilePublished))
+
+    def _namespace(self, name: str) -> bytes:
+        self.network.index.sync()
+        own = self.network.index.events(NamespaceAdded, owner=self.address)
+        if name not in [added.name for added in own]:
+            if self.default_replicas is None:
+                known = ", ".join(sorted(added.name for added in own)) or "none"
+                raise UnknownNameError(
+                    f"{self.name} has no namespace {name!r} (there are: {known}): add it first"
+                )
+            self.add_namespace(name, self.default_replicas)
+        return self.contracts.file_registry.namespace_id_of(self.address, name)
+
+    def _online_nodes(self) -> dict[str, StorageNodeApi]:
+        registered = [event.node for event in self.network.index.events(NodeRegistered, role=Role.STORAGE)]
+        online = [node for node in registered if self.contracts.node_registry.is_online(node, Role.STORAGE)]
+        return {node: api for node, api in self.network.storage_nodes_by_address().items() if node in online}
+
+    def _describe(self, event: FilePublished) -> StoredFile:
+        files = self.contracts.file_registry
+        _, versions = self.contracts.key_registry.key_of(self.address)
+        info = unseal_info(event.sealed_info, owned_file_key(self.account, files, event.file_id, versions))
+        return StoredFile(
+            id=event.file_id,
+            name=info.name,
+            owner=event.owner,
+            namespace=files.namespace_of(event.namespace_id).name,
+            size=event.size,
+            rows=event.rows,
+            published_at=event.published_at,
+            expires_at=event.expires_at,
+        )
+
+
+def _shape(path: Path, id: str | None, label: str | None) -> tuple[int, tuple[str, ...]]:
+    """Count the rows of a table and name its columns, without holding more than a row in memory."""
+    if id is not None:
+        table = Table.from_csv(path.read_bytes(), id, label, name=path.name)
+        return len(table), (id, *table.features)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            rows = csv.reader(file, strict=True)
+            columns = tuple(next(rows, ()))
+            count = sum(1 for row in rows if row)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path.name} is not CSV in UTF-8: {error}") from None
+    if not columns or not count:
+        raise DataError(f"{path.name} has no header line or no rows: a table needs both")
+    return count, columns

@@ -1,0 +1,56 @@
+"""Events that an actor still has something to do about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from dtxeth.chain import EventIndex
+from dtxeth.chain.abi import Event
+
+E = TypeVar("E", bound=Event)
+
+
+class Outcome(Enum):
+    """What looking at one event came to."""
+
+    DONE = "nothing is left to do about it, ever"
+    WAITING = "nothing can be done about it now"
+    MOVED = "something was done; look again"
+
+
+class Inbox(Generic[E]):
+    """The events of one type that are not yet dealt with, in the order of the chain.
+
+    Nothing in it has to outlive the process: after a restart all events are looked at again, and the chain
+    says which of them are still open.
+
+    Args:
+        index: Index of the chain's events.
+        event: Type of the events.
+        filters: Values that the events must have.
+    """
+
+    def __init__(self, index: EventIndex, event: type[E], **filters: Any) -> None:
+        self._index = index
+        self._event = event
+        self._filters = filters
+        self._seen = 0
+        self._open: list[E] = []
+
+    def work(self, handle: Callable[[E], Outcome]) -> bool:
+        """Look at every open event once.
+
+        Returns:
+            Whether something was done about any of them.
+        """
+        self._take_new()
+        outcomes = [(event, handle(event)) for event in self._open]
+        self._open = [event for event, outcome in outcomes if outcome is not Outcome.DONE]
+        return any(outcome is Outcome.MOVED for _, outcome in outcomes)
+
+    def _take_new(self) -> None:
+        found = self._index.events(self._event, **self._filters)
+        self._open += found[self._seen :]
+        self._seen = len(found)

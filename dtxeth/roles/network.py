@@ -1,0 +1,138 @@
+"""What connects the actors: chain, event index, the doors of storage nodes, the channels of executors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from dtxeth.chain import Chain, Contracts, EventIndex
+from dtxeth.errors import TaskError
+from dtxeth.storage import StorageNodeApi
+from dtxeth.transport.channel import Channel, memory_channels
+
+T = TypeVar("T")
+
+IDLE_BLOCKS = 8
+"""Blocks mined on an idle development chain before a wait gives up: more than the delay of a draw."""
+
+
+class Worker(Protocol):
+    """An actor that reacts to what happens on the chain."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it works on something in the background that will change the chain by itself."""
+
+    def step(self) -> bool:
+        """Do everything that can be done now.
+
+        Returns:
+            Whether anything was done; calling again when nothing was is harmless.
+        """
+
+
+class Network:
+    """The surroundings that actors of one process share.
+
+    Args:
+        chain: The chain.
+        contracts: Bindings of our deployment on it.
+        index: Index of the deployment's events.
+
+    Attributes:
+        on_progress: Called with (task, rounds done, rounds at most) as training goes on here.
+    """
+
+    def __init__(self, chain: Chain, contracts: Contracts, index: EventIndex) -> None:
+        self.chain = chain
+        self.contracts = contracts
+        self.index = index
+        self.on_progress: Callable[[int, int, int], None] | None = None
+        self._workers: list[Worker] = []
+        self._doors: dict[str, StorageNodeApi] = {}
+        self._channels: dict[int, dict[str, Channel]] = {}
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+
+    def add_worker(self, worker: Worker) -> None:
+        """Let :meth:`wait` drive this worker."""
+        self._workers.append(worker)
+
+    def remove_worker(self, worker: Worker) -> None:
+        """Drive this worker no longer."""
+        self._workers.remove(worker)
+
+    def open_door(self, address: str, api: StorageNodeApi) -> None:
+        """Make a storage node reachable under its address."""
+        self._doors[address] = api
+
+    def close_door(self, address: str) -> None:
+        """Make a storage node unreachable, as if its process had died."""
+        self._doors.pop(address, None)
+
+    def storage_nodes_by_address(self) -> dict[str, StorageNodeApi]:
+        """The storage nodes that can be reached, by address."""
+        return dict(self._doors)
+
+    def channel(self, task_id: int, me: str, parties: list[str]) -> Channel:
+        """The channel of executor ``me`` to the other ``parties`` of a task."""
+        with self._lock:
+            if task_id not in self._channels:
+                self._channels[task_id] = dict(memory_channels(parties))
+            return self._channels[task_id][me]
+
+    def wake(self) -> None:
+        """Tell a waiting :meth:`wait` that background work has ended."""
+        self._woken.set()
+
+    def tell_progress(self, task_id: int, rounds: int, most: int) -> None:
+        """Say how far a task has come."""
+        if self.on_progress is not None:
+            self.on_progress(task_id, rounds, most)
+
+    def pump(self) -> bool:
+        """Take in new blocks and let every worker do what it can do now.
+
+        Returns:
+            Whether any of them did something.
+        """
+        self.index.sync()
+        return any([worker.step() for worker in self._workers])  # noqa: C419 - each has its turn
+
+    def wait(
+        self, until: Callable[[], T | None], what: str, *, timeout: float = 3600.0, patience: int = 0
+    ) -> T:
+        """Drive the workers until a condition holds.
+
+        On a development chain with nothing else to do, blocks are mined, since draws and deadlines count them.
+
+        Args:
+            until: Returns the awaited value, or None.
+            what: What is awaited, for the error.
+            timeout: Seconds of real time after which to give up.
+            patience: Seconds of chain time to let pass, on an idle development chain, before giving up.
+
+        Raises:
+            TaskError: Time is up, or no worker has anything left to do.
+        """
+        end = time.monotonic() + timeout
+        idle_blocks = 0
+        while (found := until()) is None:
+            if time.monotonic() > end:
+                raise TaskError(f"{what}: still not there after {timeout:.0f} s")
+            self._woken.clear()
+            if self.pump():
+                idle_blocks = 0
+            elif any(worker.busy for worker in self._workers):
+                self._woken.wait(0.5)
+            elif idle_blocks < IDLE_BLOCKS:
+                self.chain.mine()
+                idle_blocks += 1
+            elif patience > 0:
+                self.chain.advance(patience)
+                patience = 0
+            else:
+                raise TaskError(f"{what}: nobody in this network has anything left to do for it")
+        return found

@@ -1,0 +1,189 @@
+"""The requester: publishes tasks, starts them once every executor has confirmed, and alone reads the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dtxeth.chain.bindings.events import NodeRegistered, TaskFinished, TaskPublished, TaskReady
+from dtxeth.chain.bindings.types import Kind, Party, Proposal, Role, TaskStatus
+from dtxeth.errors import InputError, UnknownNameError
+from dtxeth.learning.spec import TaskSpec
+from dtxeth.roles.actor import Actor
+from dtxeth.roles.files import FileRef, file_id_of
+from dtxeth.roles.tasks import Task, TrainedModel, read_model, read_table
+
+DAY = 24 * 3600
+FULL_SHARE = 10_000
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long each stage of a task may take, in seconds of chain time.
+
+    Attributes:
+        confirm: For the owners to authorise and the executors to confirm.
+        start: Then, for the requester to start.
+        finish: Then, for the executors to report.
+    """
+
+    confirm: int = DAY
+    start: int = DAY
+    finish: int = DAY
+
+
+class Requester(Actor):
+    """Publishes training and prediction tasks; as a worker, starts those of them that have become Ready."""
+
+    def train(
+        self,
+        algorithm: str,
+        *,
+        files: Sequence[FileRef],
+        id: str,
+        label: str,
+        executors: Sequence[str] | None = None,
+        reward: int = 0,
+        deadlines: Deadlines = Deadlines(),
+        **settings: Any,
+    ) -> Task[TrainedModel]:
+        """Publish a training task.
+
+        Args:
+            algorithm: ``"linear-vl"`` or ``"logistic-vl"``.
+            files: One file a party, each of another data owner; exactly one of them has the label.
+            id: Column that identifies a row, in every file.
+            label: Column to learn.
+            executors: Address of the executor of each file; by default, online ones in the order of registration.
+            reward: Wei locked in escrow, shared equally by the executors when the task finishes.
+            deadlines: How long each stage may take.
+            settings: Further fields of :class:`~dtxeth.learning.spec.TaskSpec`, such as ``max_rounds`` or ``l2``.
+
+        Raises:
+            InputError: A setting, file or executor that cannot be used; nothing was published.
+            ContractRevert: The contract refused; nothing was published.
+        """
+        spec = TaskSpec(algorithm=algorithm, id=id, label=label, **settings)
+        chosen = self._online_executors(len(files)) if executors is None else list(executors)
+        return Task(self.network, self._publish(spec, files, chosen, reward, deadlines), read_model)
+
+    def predict(
+        self,
+        model: TrainedModel,
+        *,
+        files: Sequence[FileRef],
+        reward: int = 0,
+        deadlines: Deadlines = Deadlines(),
+    ) -> Task[pd.DataFrame]:
+        """Publish a prediction task; its result has the columns id and prediction, one row per aligned id.
+
+        Args:
+            model: What a training task returned.
+            files: One file a party in the order of the training task, with the columns that it trained on.
+            reward: As for :meth:`train`.
+            deadlines: As for :meth:`train`.
+
+        Raises:
+            InputError: A file that cannot be used; nothing was published.
+            ContractRevert: The contract refused; nothing was published.
+        """
+        registry = self.contracts.task_registry
+        trained = TaskSpec.from_json(self.published_spec(model.task_id))
+        spec = trained.model_copy(update={"kind": "predict"})
+        executors = [party.executor for party in registry.parties_of(model.task_id)]
+        task_id = self._publish(spec, files, executors, reward, deadlines, model.task_id)
+        return Task(self.network, task_id, self._read_prediction)
+
+    def model(self, task_id: int) -> TrainedModel:
+        """The model of a finished training task.
+
+        Raises:
+            UnknownNameError: No training task of this number has finished.
+        """
+        for finished in self.network.index.events(TaskFinished, task_id=task_id):
+            if self.contracts.task_registry.task_of(task_id).kind is Kind.TRAIN:
+                return read_model(finished)
+        raise UnknownNameError(f"task {task_id} is no finished training task: list the tasks to find one")
+
+    def task(self, task_id: int) -> Task[Any]:
+        """The handle of a task published earlier."""
+        train = self.contracts.task_registry.task_of(task_id).kind is Kind.TRAIN
+        return Task(self.network, task_id, read_model if train else self._read_prediction)
+
+    def cancel(self, task_id: int) -> None:
+        """Withdraw a task that has not started; the reward comes back."""
+        self.contracts.task_registry.cancel(task_id, sender=self.account)
+
+    def withdraw(self) -> int:
+        """Take what the escrow owes this account; returns wei."""
+        owed = self.contracts.task_registry.credit_of(self.address)
+        if owed:
+            self.contracts.task_registry.withdraw(sender=self.account)
+        return owed
+
+    def published_spec(self, task_id: int) -> bytes:
+        """The spec of a task as published, canonical JSON."""
+        for published in self.network.index.events(TaskPublished, task_id=task_id):
+            return published.spec
+        raise UnknownNameError(f"there is no task {task_id}: list the tasks to find one")
+
+    def step(self) -> bool:
+        """Start own tasks that are Ready."""
+        registry = self.contracts.task_registry
+        started = False
+        for ready in self.network.index.events(TaskReady):
+            record = registry.task_of(ready.task_id)
+            if record.requester == self.address and record.status is TaskStatus.READY:
+                registry.start(ready.task_id, sender=self.account)
+                started = True
+        return started
+
+    def _publish(
+        self,
+        spec: TaskSpec,
+        files: Sequence[FileRef],
+        executors: Sequence[str],
+        reward: int,
+        deadlines: Deadlines,
+        model_task_id: int = 0,
+    ) -> int:
+        if len(files) != len(executors):
+            raise InputError(
+                f"{len(files)} files for {len(executors)} executors: give one file for each executor"
+            )
+        share, dust = divmod(FULL_SHARE, len(files))
+        parties = [
+            Party(executor=executor, file_id=file_id_of(file), share_bps=share + (dust if i == 0 else 0))
+            for i, (executor, file) in enumerate(zip(executors, files, strict=True))
+        ]
+        now = self.network.chain.now()
+        confirm_by = now + deadlines.confirm
+        start_by = confirm_by + deadlines.start
+        proposal = Proposal(
+            kind=Kind.PREDICT if model_task_id else Kind.TRAIN,
+            spec=spec.to_json(),
+            parties=tuple(parties),
+            confirm_by=confirm_by,
+            start_by=start_by,
+            finish_by=start_by + deadlines.finish,
+            model_task_id=model_task_id,
+        )
+        receipt = self.contracts.task_registry.publish(proposal, sender=self.account, value=reward)
+        return receipt.event(TaskPublished).task_id
+
+    def _read_prediction(self, finished: TaskFinished) -> pd.DataFrame:
+        file, _ = self.open_file(finished.result_file_id, finished.task_id)
+        return read_table(file.read())
+
+    def _online_executors(self, count: int) -> list[str]:
+        nodes = self.contracts.node_registry
+        registered = [event.node for event in self.network.index.events(NodeRegistered, role=Role.EXECUTOR)]
+        online = [node for node in registered if nodes.is_online(node, Role.EXECUTOR)]
+        if len(online) < count:
+            raise InputError(
+                f"{count} files need {count} executors, {len(online)} are online: start more executors"
+            )
+        return online[:count]

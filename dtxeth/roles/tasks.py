@@ -1,0 +1,101 @@
+"""Handles of published tasks, for the requester's side."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+
+from dtxeth.chain.bindings.events import TaskFailed, TaskFinished, TaskRejected, TaskTimedOut
+from dtxeth.chain.bindings.types import Task as TaskRecord
+from dtxeth.chain.bindings.types import TaskStatus
+from dtxeth.errors import TaskError
+from dtxeth.roles.network import Network
+
+R = TypeVar("R")
+
+FINAL = frozenset(
+    {TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.REJECTED, TaskStatus.CANCELLED, TaskStatus.TIMED_OUT}
+)
+"""States that a task does not leave."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model whose parts stay with the executors that trained it.
+
+    Attributes:
+        task_id: The training task; a prediction names it.
+        report: What the executors agreed on: rounds, aligned rows, commitments to the parts, engine, floors.
+    """
+
+    task_id: int
+    report: dict[str, Any]
+
+
+class Task(Generic[R]):
+    """A published task.
+
+    Args:
+        network: Where it was published.
+        task_id: Its number on chain.
+        read: Makes the result from the TaskFinished event.
+    """
+
+    def __init__(self, network: Network, task_id: int, read: Callable[[TaskFinished], R]) -> None:
+        self.network = network
+        self.task_id = task_id
+        self._read = read
+
+    @property
+    def record(self) -> TaskRecord:
+        """The record on chain, as of now."""
+        return self.network.contracts.task_registry.task_of(self.task_id)
+
+    @property
+    def status(self) -> TaskStatus:
+        """Where the task stands."""
+        return self.record.status
+
+    def result(self, timeout: float = 3600.0) -> R:
+        """Wait for the task to end and return what it made.
+
+        Args:
+            timeout: Seconds of real time to wait.
+
+        Raises:
+            TaskError: It ended otherwise than Finished, with the reason that was given; or it did not end in time.
+        """
+        self.network.wait(
+            lambda: self.status if self.status in FINAL else None, f"task {self.task_id}", timeout=timeout
+        )
+        self.network.index.sync()
+        if self.status is not TaskStatus.FINISHED:
+            raise TaskError(f"task {self.task_id} is {self.status.name}{self._reason()}")
+        (finished,) = self.network.index.events(TaskFinished, task_id=self.task_id)
+        return self._read(finished)
+
+    def _reason(self) -> str:
+        index = self.network.index
+        for said in (
+            *index.events(TaskFailed, task_id=self.task_id),
+            *index.events(TaskRejected, task_id=self.task_id),
+        ):
+            return f": executor {said.executor} says: {said.reason}"
+        for lapsed in index.events(TaskTimedOut, task_id=self.task_id):
+            return f": nobody moved it on while it was {lapsed.status.name}"
+        return ""
+
+
+def read_model(finished: TaskFinished) -> TrainedModel:
+    """Make the handle of a model from the end of its training task."""
+    return TrainedModel(finished.task_id, json.loads(finished.result))
+
+
+def read_table(content: bytes) -> pd.DataFrame:
+    """Make the table of a prediction: one row per aligned id."""
+    return pd.read_csv(io.BytesIO(content))

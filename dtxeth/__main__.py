@@ -1,0 +1,5 @@
+"""``python -m dtxeth``: the command line."""
+
+from dtxeth.cli import main
+
+main()

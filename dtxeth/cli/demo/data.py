@@ -1,0 +1,128 @@
+"""The demonstration's tables: real data between two parties, each with part of the columns and rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from dtxeth.errors import DataError
+
+HELD_OUT = 0.2
+MISSING = 0.06
+"""Share of the rows that a party lacks; each lacks other ones, so about 88 % are common."""
+
+ALGORITHMS = {"logistic": "logistic-vl", "linear": "linear-vl"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One learning problem between two parties.
+
+    Attributes:
+        task: ``"logistic"`` or ``"linear"``.
+        title: What is learned, for people.
+        id: Column that identifies a row.
+        label: Column to learn; only the first party has it.
+        train: Each party's rows to learn from, in an order of its own.
+        test: Each party's held-out rows, without the label.
+        truth: Label of the held-out rows, by id.
+    """
+
+    task: str
+    title: str
+    id: str
+    label: str
+    train: tuple[pd.DataFrame, pd.DataFrame]
+    test: tuple[pd.DataFrame, pd.DataFrame]
+    truth: pd.Series
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm in the task's spec."""
+        return ALGORITHMS[self.task]
+
+    @property
+    def pooled(self) -> pd.DataFrame:
+        """What neither party sees: the common training rows with all columns, indexed by id."""
+        left, right = self.train
+        return left.set_index(self.id).join(right.set_index(self.id), how="inner")
+
+    @property
+    def pooled_test(self) -> pd.DataFrame:
+        """The common held-out rows with all columns, indexed by id."""
+        left, right = self.test
+        return left.set_index(self.id).join(right.set_index(self.id), how="inner")
+
+
+def breast_cancer(rng: np.random.Generator) -> Study:
+    """569 tumours × 30 measurements; the hospital knows the diagnosis and half of the measurements."""
+    data = load_breast_cancer(as_frame=True)
+    table = data.data.assign(benign=data.target)
+    return _split(table, "logistic", "is a breast tumour benign? (569 × 30)", "benign", rng)
+
+
+def diabetes(rng: np.random.Generator) -> Study:
+    """442 patients × 10 measurements; one party knows how far the disease went and half of the measurements."""
+    data = load_diabetes(as_frame=True, scaled=False)
+    table = data.data.assign(progression=data.target)
+    return _split(table, "linear", "how far does diabetes progress in a year? (442 × 10)", "progression", rng)
+
+
+def from_files(left: Path, right: Path, id: str, label: str, task: str, rng: np.random.Generator) -> Study:
+    """Any two tables; one of them has the label.
+
+    Raises:
+        DataError: A file cannot be read, or has no id column; or not exactly one of them has the label.
+    """
+    tables = [_read(path, id) for path in (left, right)]
+    holders = [label in table.columns for table in tables]
+    if sum(holders) != 1:
+        raise DataError(
+            f"label column {label!r} is in {sum(holders)} of {left} and {right}: exactly one of them must have it"
+        )
+    active, passive = tables if holders[0] else reversed(tables)
+    common = np.intersect1d(active[id], passive[id])
+    held_out = set(rng.choice(common, size=int(HELD_OUT * len(common)), replace=False))
+    train, test = zip(*(_hold_out(table, id, held_out) for table in (active, passive)), strict=True)
+    truth = test[0].set_index(id)[label]
+    title = f"{label} from {left.name} and {right.name}"
+    return Study(task, title, id, label, train, (test[0].drop(columns=label), test[1]), truth)
+
+
+def _split(table: pd.DataFrame, task: str, title: str, label: str, rng: np.random.Generator) -> Study:
+    ids = rng.choice(np.arange(100_000, 1_000_000), size=len(table), replace=False)
+    table = table.assign(id=[f"P{number}" for number in ids])
+    features = [column for column in table.columns if column not in ("id", label)]
+    half = len(features) // 2
+    held_out = set(rng.choice(table["id"], size=int(HELD_OUT * len(table)), replace=False))
+    present = rng.permutation(len(table))
+    lacking = int(MISSING * len(table))
+    parties = []
+    for columns, absent in (
+        ([*features[:half], label], present[:lacking]),
+        (features[half:], present[lacking : 2 * lacking]),
+    ):
+        own = table.drop(index=table.index[absent])[["id", *columns]]
+        parties.append(_hold_out(own.sample(frac=1, random_state=rng), "id", held_out))
+    (left, left_test), (right, right_test) = parties
+    truth = left_test.set_index("id")[label]
+    return Study(task, title, "id", label, (left, right), (left_test.drop(columns=label), right_test), truth)
+
+
+def _hold_out(table: pd.DataFrame, id: str, held_out: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    out = table[id].isin(held_out)
+    return table[~out], table[out]
+
+
+def _read(path: Path, id: str) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={id: str})
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}") from None
+    if id not in table.columns:
+        raise DataError(f"{path} has no id column {id!r}; its columns are {', '.join(table.columns)}")
+    return table

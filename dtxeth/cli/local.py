@@ -1,0 +1,48 @@
+"""``dtxeth local``: a whole network in one process, kept in a folder between commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
+from dtxeth.cli.output import show_record
+from dtxeth.roles import LocalNetwork
+
+app = typer.Typer(
+    name="local", no_args_is_help=True, help="A whole network in one process, kept in a folder."
+)
+
+
+@app.command()
+def init(
+    home: Home = DEFAULT_HOME,
+    storage_nodes: Annotated[int, typer.Option(help="How many storage nodes.")] = 4,
+    executors: Annotated[int, typer.Option(help="How many executors.")] = 2,
+    url: Annotated[
+        str | None, typer.Option(help="JSON-RPC URL of a development node; else in-process.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Create a network: deploy the contracts, register storage nodes and executors."""
+    with LocalNetwork(storage_nodes, executors, home=home, url=url) as network:
+        show_record(_describe(network), as_json=json)
+
+
+@app.command()
+def status(home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Show the network: chain, block, nodes."""
+    with opened(home) as network:
+        show_record(_describe(network), as_json=json)
+
+
+def _describe(network: LocalNetwork) -> dict[str, object]:
+    return {
+        "home": str(network.home),
+        "chain": network.config.url or "in-process",
+        "chain_id": network.chain.chain_id,
+        "block": network.chain.block_number,
+        "storage_nodes": network.config.storage_nodes,
+        "executors": network.config.executors,
+    } | dict(network.contracts.deployment.addresses)

@@ -1,0 +1,126 @@
+"""``dtxeth task``: train, predict, follow, cancel."""
+
+from __future__ import annotations
+
+import json as json_
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dtxeth.chain.bindings.types import TaskStatus
+from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
+from dtxeth.cli.output import show_record, show_rows
+from dtxeth.cli.progress import followed
+from dtxeth.errors import ConfigError
+from dtxeth.roles import LocalNetwork, Task, listing
+
+app = typer.Typer(name="task", no_args_is_help=True, help="Tasks: train, predict, list, show, cancel.")
+
+Number = Annotated[int, typer.Argument(help="Number of the task.")]
+Files = Annotated[list[str], typer.Option("--file", help="File id; once for each party.")]
+Reward = Annotated[int, typer.Option(help="Wei to lock in escrow for the executors.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Publish only; `dtxeth task wait` goes on.")]
+
+
+@app.command()
+def train(
+    algorithm: Annotated[str, typer.Argument(help="linear-vl or logistic-vl.")],
+    file: Files,
+    requester: As,
+    id: Annotated[str, typer.Option(help="Column of row ids, in every file.")],
+    label: Annotated[str, typer.Option(help="Column to learn, in exactly one file.")],
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Further setting KEY=VALUE, such as max_rounds=30, l2=0.1, batch_size=512."
+        ),
+    ] = None,
+    reward: Reward = 0,
+    no_wait: NoWait = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Publish a training task and wait for the model; its parts stay with the executors."""
+    settings = dict(_setting(text) for text in setting or ())
+    with opened(home) as network:
+        task = network.requester(requester).train(
+            algorithm, files=file, id=id, label=label, reward=reward, **settings
+        )
+        _finish(network, task, no_wait, json)
+
+
+@app.command()
+def predict(
+    model: Annotated[int, typer.Argument(help="Number of the training task.")],
+    file: Files,
+    requester: As,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
+    reward: Reward = 0,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Publish a prediction task and fetch its result."""
+    with opened(home) as network:
+        lab = network.requester(requester)
+        with followed(network):
+            table = lab.predict(lab.model(model), files=file, reward=reward).result()
+        if out is not None:
+            table.to_csv(out, index=False)
+            show_record({"rows": len(table), "path": str(out)}, as_json=json)
+        else:
+            rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+            show_rows(rows, as_json=json, empty="the files have no id in common")
+
+
+@app.command()
+def wait(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Wait for a training task published earlier."""
+    with opened(home) as network:
+        _finish(network, network.requester(requester).task(number), False, json)
+
+
+@app.command("list")
+def list_(home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """List all tasks."""
+    with opened(home) as network:
+        show_rows(
+            listing.tasks(network), as_json=json, empty="no tasks yet: publish one with `dtxeth task train`"
+        )
+
+
+@app.command()
+def show(number: Number, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Show one task: status, spec, parties, result."""
+    with opened(home) as network:
+        show_record(listing.task(network, number), as_json=json)
+
+
+@app.command()
+def cancel(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Withdraw a task that has not started; the reward comes back."""
+    with opened(home) as network:
+        lab = network.requester(requester)
+        lab.cancel(number)
+        show_record({"task": number, "status": "cancelled", "refunded": lab.withdraw()}, as_json=json)
+
+
+def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool) -> None:
+    if no_wait:
+        show_record({"task": task.task_id, "status": task.status.name.lower()}, as_json=as_json)
+        return
+    with followed(network):
+        model = task.result()
+    show_record(
+        {"task": task.task_id, "status": TaskStatus.FINISHED.name.lower()} | model.report, as_json=as_json
+    )
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ConfigError(f"setting {text!r} is not KEY=VALUE, such as max_rounds=30")
+    try:
+        return key, json_.loads(value)
+    except ValueError:
+        return key, value

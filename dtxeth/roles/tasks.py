@@ -81,11 +81,10 @@ class Task(Generic[R]):
 
     def _reason(self) -> str:
         index = self.network.index
-        for said in (
-            *index.events(TaskFailed, task_id=self.task_id),
-            *index.events(TaskRejected, task_id=self.task_id),
-        ):
-            return f": executor {said.executor} says: {said.reason}"
+        for failed in index.events(TaskFailed, task_id=self.task_id):
+            return f": executor {failed.executor} says: {failed.reason}"
+        for rejected in index.events(TaskRejected, task_id=self.task_id):
+            return f": executor {rejected.executor} says: {rejected.reason}"
         for lapsed in index.events(TaskTimedOut, task_id=self.task_id):
             return f": nobody moved it on while it was {lapsed.status.name}"
         return ""

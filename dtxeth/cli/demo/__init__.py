@@ -17,7 +17,7 @@ from dtxeth.cli.output import err, out
 from dtxeth.errors import DataError, UnknownNameError
 from dtxeth.roles import LocalNetwork
 
-ROUNDS = 30
+ROUNDS = 36
 
 
 def demo(

@@ -21,13 +21,18 @@ from dtxeth.cli.progress import followed
 from dtxeth.learning.session import Training
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles import DataOwner, LocalNetwork, StoredFile, TrainedModel, listing
-from dtxeth.roles.data_owner import LEAVES
+
+REPLICAS = 3
+"""One more than the nodes that will die or cheat."""
 
 REWARD = 10**15
 """Wei for the executors of a training task."""
 
+LEAVES = 2
+"""Leaves per challenge; few, so that catching the cheat may take a few rounds."""
+
 MOST_CHALLENGE_ROUNDS = 60
-"""A node that altered 5 % of its leaves stays undetected in so many rounds of 10 leaves once in 10^13."""
+"""A node that altered 5 % of the leaves of a single holding escapes so many rounds once in 400 demonstrations."""
 
 
 @dataclass
@@ -65,6 +70,8 @@ class Story:
         for actor in (*self.network.storage_nodes, *self.network.executors, *self.owners, self.requester):
             table.add_row(actor.name, type(actor).__name__, actor.address)
         self.console.print(table)
+        for owner in self.owners:
+            owner.add_namespace("study", REPLICAS)
         self.console.print(
             f"Chain {self.network.chain.chain_id}, six contracts deployed and verified, "
             f"block {self.network.chain.block_number}."
@@ -98,16 +105,16 @@ class Story:
         loot = cheat.turn(node, self.rng)
         chance = 1 - math.prod(1 - _chance(left) for left in loot.values())
         self.console.print(
-            f"[bold]{node.name}[/] silently alters 5 % of the leaves of its {len(loot)} holdings. Each round challenges "
-            f"every holding of every file for {LEAVES} leaves; it is caught with probability {chance:.0%} a round, "
-            f"expected after {1 / chance:.1f} rounds."
+            f"[bold]{node.name}[/] silently alters 5 % of the leaves of its {len(loot)} holdings. Each round "
+            f"challenges every holding of every file for {LEAVES} leaves; it is caught with "
+            f"probability {chance:.0%} a round, expected after {1 / chance:.1f} rounds."
         )
         proved, failed, caught, rounds = 0, 0, set[str](), 0
         while not caught and rounds < MOST_CHALLENGE_ROUNDS:
             rounds += 1
             self.network.chain.advance(self.network.contracts.storage_challenge.rules().min_interval)
             for owner, file, _ in self.files:
-                for result in owner.challenge(file):
+                for result in owner.challenge(file, LEAVES):
                     proved += result.status is ChallengeStatus.PROVED
                     if result.status is ChallengeStatus.FAILED:
                         failed += 1
@@ -183,8 +190,9 @@ class Story:
         report = model.report
         self.console.print(
             f"Task {model.task_id}: published, authorised by both owners, confirmed and trained: "
-            f"{report['aligned_rows']} rows aligned of {len(study.pooled)} in common, [bold]{report['rounds']} rounds[/] "
-            f"under {report['key_bits']}-bit Paillier in {seconds:.1f} s. Each executor keeps its part of the model."
+            f"{report['aligned_rows']} rows aligned of {len(study.pooled)} in common, "
+            f"[bold]{report['rounds']} rounds[/] under {report['key_bits']}-bit Paillier in {seconds:.1f} s. "
+            "Each executor keeps its part of the model."
         )
         return model, TaskSpec.from_json(self.requester.published_spec(model.task_id))
 

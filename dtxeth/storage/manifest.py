@@ -9,7 +9,7 @@ piece, which bounds a file with 2 replicas to about 9 GiB.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgpack
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -199,7 +199,9 @@ def _node_pieces(columns: _Columns) -> NodePieces:
     return NodePieces(to_checksum_address(columns.node), columns.generation, pieces)
 
 
-def _cut(column: Any, width: int) -> list[bytes]:
+def _cut(column: bytes, width: int) -> list[bytes]:
+    if len(column) % width:
+        raise ValueError(f"a column of {len(column)} bytes in cells of {width}")
     return [column[start : start + width] for start in range(0, len(column), width)]
 
 

@@ -121,13 +121,14 @@ class StorageNode:
             if holding is None or holding.state is HoldingState.PUBLISHED:
                 raise UnknownNameError(f"nothing of file 0x{file_id.hex()} is staged: send its pieces first")
             held, leaves, size = self._measure(file_id, owner)
-            if (holding_root(held), leaves, size) != (claim.root, claim.leaf_count, claim.size):
+            root = holding_root(held)
+            if (root, leaves, size) != (claim.root, claim.leaf_count, claim.size):
                 raise IntegrityError(
-                    f"the pieces of file 0x{file_id.hex()} have root 0x{holding_root(held).hex()}, {leaves} leaves, "
+                    f"the pieces of file 0x{file_id.hex()} have root 0x{root.hex()}, {leaves} leaves, "
                     f"{size} bytes, not what is claimed: send them again"
                 )
             now = self._registry.chain.now()
-            deadline = now + self._limits.acknowledgement_seconds
+            deadline = max(holding.deadline, now + self._limits.acknowledgement_seconds)
             # On record before it is signed: a crash in between must not leave a signature without a holding.
             self._records.save(
                 StoredHolding(
@@ -146,9 +147,7 @@ class StorageNode:
         with self._changing:
             holding = self._records.holding(file_id, owner)
             if holding is not None and holding.state is not HoldingState.STAGED:
-                raise PolicyError(
-                    f"file 0x{file_id.hex()} is acknowledged: it stays until the deadline has passed"
-                )
+                raise PolicyError(f"file 0x{file_id.hex()} is acknowledged: it stays for now")
             self._drop(file_id, owner)
 
     def get_piece(
@@ -276,7 +275,7 @@ class StorageNode:
         return holding.owner
 
     def _published(self, file_id: bytes) -> StoredHolding | None:
-        """Find the holding of a file that is on chain; whoever else stages under the same id does not matter."""
+        """Find the holding that is on chain, whoever else has staged something under the same id."""
         kept = [holding for holding in self._records.holdings_of(file_id) if self._settle(holding)]
         return kept[0] if kept else None
 

@@ -69,7 +69,8 @@ def jsipfs_daemon(home: Path) -> Iterator[str]:
     polyfill = home / "with-resolvers.js"  # js-ipfs needs it, Node 20 lacks it
     polyfill.write_text(
         "Promise.withResolvers ??= () => { let resolve, reject;"
-        " const promise = new Promise((a, b) => { resolve = a; reject = b }); return { promise, resolve, reject } }\n"
+        " const promise = new Promise((a, b) => { resolve = a; reject = b });"
+        " return { promise, resolve, reject } }\n"
     )
     environment = {**os.environ, "IPFS_PATH": str(home / "repo"), "NODE_OPTIONS": f"--require {polyfill}"}
     subprocess.run(
@@ -77,10 +78,17 @@ def jsipfs_daemon(home: Path) -> Iterator[str]:
         env=environment, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     config = json.loads((home / "repo/config").read_text())
-    config["Addresses"] |= {"Swarm": [], "RPC": "/ip4/127.0.0.1/tcp/0"}  # the test profile frees the other ports
+    config["Addresses"] |= {
+        "Swarm": [],
+        "RPC": "/ip4/127.0.0.1/tcp/0",
+    }  # the test profile frees the other ports
     (home / "repo/config").write_text(json.dumps(config))
     daemon = subprocess.Popen(
-        [JSIPFS, "daemon", "--offline"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [JSIPFS, "daemon", "--offline"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert daemon.stdout is not None
     try:
@@ -153,7 +161,9 @@ def test_removing_what_is_absent_is_fine(store: BlockStore) -> None:
 
 def test_pins_keep_blocks(store: BlockStore) -> None:
     at_once, later, loose = (
-        store.block_put(b"pinned at once", pin=True), store.block_put(b"pinned later"), store.block_put(b"loose")
+        store.block_put(b"pinned at once", pin=True),
+        store.block_put(b"pinned later"),
+        store.block_put(b"loose"),
     )
     store.pin_add(later)
     assert {at_once, later} <= store.pin_ls()
@@ -171,7 +181,7 @@ def test_pins_keep_blocks(store: BlockStore) -> None:
     assert store.repo_stat().blocks >= 1
 
 
-# -- the embedded store alone ------------------------------------------------------------------------------------
+# --- the embedded store alone ---
 
 
 @pytest.fixture
@@ -221,7 +231,7 @@ def test_unusable_directory(tmp_path: Path) -> None:
         EmbeddedBlockStore(tmp_path / "file")
 
 
-# -- the RPC -----------------------------------------------------------------------------------------------------
+# --- the RPC ---
 
 
 def test_rpc_is_for_local_programs_only(embedded: EmbeddedBlockStore) -> None:
@@ -274,7 +284,7 @@ def test_daemon_that_hangs() -> None:
             IpfsBlockStore(f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}", timeout=0.2)
 
 
-# -- content identifiers -----------------------------------------------------------------------------------------
+# --- content identifiers ---
 
 
 def test_cid_as_kubo_writes_it() -> None:
@@ -296,5 +306,3 @@ def test_hostile_cids(text: str) -> None:
 def test_cid_of_a_wrong_digest() -> None:
     with pytest.raises(InputError, match="expected 32"):
         cid_of_digest(hashlib.sha1(b"").digest())
-
-

@@ -124,4 +124,4 @@ def test_streams_without_holding_the_file(key: bytes, prefix: bytes) -> None:
         digests[1].update(opened)
         assert taken <= index + 4
     assert digests[0].digest() == digests[1].digest()
-    assert TAG_SIZE * 16 + 16 * SEGMENT_SIZE == seals.sealed_size(16 * SEGMENT_SIZE)
+    assert seals.sealed_size(16 * SEGMENT_SIZE) == TAG_SIZE * 16 + 16 * SEGMENT_SIZE

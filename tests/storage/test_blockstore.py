@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import threading
@@ -33,8 +34,7 @@ from dtxeth.storage.blockstore import (
     kubo_app,
 )
 
-ROOT = Path(__file__).parents[2]
-JSIPFS = Path(os.environ.get("DTXETH_IPFS", ROOT / "hardhat-free-env/ipfs")) / "node_modules/.bin/jsipfs"
+IPFS = Path(__file__).parents[2] / "hardhat-free-env" / "ipfs"
 MISSING = cid_of(b"nobody stores this")
 
 
@@ -61,11 +61,19 @@ def serving(store: BlockStore) -> Iterator[int]:
         listener.close()
 
 
+def installed_jsipfs() -> Path:
+    """The IPFS daemon of hardhat-free-env, installed if it is missing."""
+    jsipfs = IPFS / "node_modules" / ".bin" / "jsipfs"
+    if not jsipfs.exists():
+        if shutil.which("npm") is None:
+            pytest.skip("npm is not installed; the IPFS daemon needs it")
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=IPFS, check=True, capture_output=True)
+    return jsipfs
+
+
 @contextlib.contextmanager
-def jsipfs_daemon(home: Path) -> Iterator[str]:
+def jsipfs_daemon(jsipfs: Path, home: Path) -> Iterator[str]:
     """A js-ipfs daemon with a repository of its own, on free ports, without any peers."""
-    if not JSIPFS.exists():
-        pytest.skip("no IPFS daemon: `npm ci` in hardhat-free-env/ipfs")
     polyfill = home / "with-resolvers.js"  # js-ipfs needs it, Node 20 lacks it
     polyfill.write_text(
         "Promise.withResolvers ??= () => { let resolve, reject;"
@@ -74,7 +82,7 @@ def jsipfs_daemon(home: Path) -> Iterator[str]:
     )
     environment = {**os.environ, "IPFS_PATH": str(home / "repo"), "NODE_OPTIONS": f"--require {polyfill}"}
     subprocess.run(
-        [JSIPFS, "init", "--profile", "test", "--empty-repo", "--algorithm", "ed25519"],
+        [jsipfs, "init", "--profile", "test", "--empty-repo", "--algorithm", "ed25519"],
         env=environment, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     config = json.loads((home / "repo/config").read_text())
@@ -84,7 +92,7 @@ def jsipfs_daemon(home: Path) -> Iterator[str]:
     }  # the test profile frees the other ports
     (home / "repo/config").write_text(json.dumps(config))
     daemon = subprocess.Popen(
-        [JSIPFS, "daemon", "--offline"],
+        [jsipfs, "daemon", "--offline"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -117,7 +125,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with serving(EmbeddedBlockStore(home)) as port:
             yield IpfsBlockStore(f"/ip4/127.0.0.1/tcp/{port}", timeout=20)
     else:
-        with jsipfs_daemon(home) as address:
+        with jsipfs_daemon(installed_jsipfs(), home) as address:
             yield IpfsBlockStore(address, timeout=2)
 
 

@@ -1,9 +1,9 @@
 """A block store in a directory.
 
-``blocks/xy/<cid>`` holds the bytes (xy: the two characters before the last, as in Kubo's flatfs),
-``pins/<cid>`` is an empty file for every pin. A block is written to a temporary file, synced, renamed into
-place and its directory synced: after a crash it is there whole or not at all, and leftovers in ``tmp`` go at
-the next start.
+``blocks/xy/<cid>`` holds the bytes (xy: the two characters before the last, as in Kubo's flatfs), an empty
+``<cid>.pin`` beside it pins it. A block is written to a temporary file, synced, renamed into place and its
+directory synced: after a crash it is there whole or not at all, and what is left in ``tmp`` goes at the next
+start.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class EmbeddedBlockStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._blocks, self._pins, self._tmp = directory / "blocks", directory / "pins", directory / "tmp"
+        self._blocks, self._tmp = directory / "blocks", directory / "tmp"
         self._changing = threading.RLock()
         try:
-            for folder in (self._blocks, self._pins, self._tmp):
+            for folder in (self._blocks, self._tmp):
                 folder.mkdir(parents=True, exist_ok=True)
             for leftover in self._tmp.iterdir():
                 leftover.unlink()
@@ -45,14 +45,23 @@ class EmbeddedBlockStore:
         if len(data) > MAX_BLOCK_SIZE:
             raise InputError(f"block of {len(data)} bytes: at most {MAX_BLOCK_SIZE}")
         cid = cid_of(data)
-        temporary = self._write_temporary(data)
-        with self._changing:  # no garbage collection between the block and its pin
-            path = self._path(cid)
-            path.parent.mkdir(exist_ok=True)
-            temporary.replace(path)  # also over an altered copy: storing a block again heals it
-            _sync_directory(path.parent)
-            if pin:
-                self.pin_add(cid)
+        temporary = self._tmp / secrets.token_hex(16)
+        try:
+            _write_synced(temporary, data)
+            with self._changing:  # no garbage collection between the block and its pin
+                path = self._path(cid)
+                if not path.parent.exists():
+                    path.parent.mkdir()
+                    _sync_directory(self._blocks)
+                temporary.replace(path)  # also over an altered copy: storing a block again heals it
+                if pin:
+                    _pin_of(path).touch()
+                _sync_directory(path.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StorageError(
+                f"block {cid} cannot be written: {error.strerror}; make room for it"
+            ) from error
         return cid
 
     def block_get(self, cid: str) -> bytes:
@@ -76,7 +85,7 @@ class EmbeddedBlockStore:
         """See :meth:`BlockStore.block_rm`."""
         path = self._path(cid)
         with self._changing:
-            if (self._pins / cid).exists():
+            if _pin_of(path).exists():
                 raise InputError(f"block {cid} is pinned: unpin it first")
             path.unlink(missing_ok=True)
 
@@ -84,18 +93,18 @@ class EmbeddedBlockStore:
         """See :meth:`BlockStore.pin_add`."""
         with self._changing:
             self.block_stat(cid)
-            (self._pins / cid).touch()
-            _sync_directory(self._pins)
+            path = self._path(cid)
+            _pin_of(path).touch()
+            _sync_directory(path.parent)
 
     def pin_rm(self, cid: str) -> None:
         """See :meth:`BlockStore.pin_rm`."""
-        digest_of_cid(cid)
         with self._changing:
-            (self._pins / cid).unlink(missing_ok=True)
+            _pin_of(self._path(cid)).unlink(missing_ok=True)
 
     def pin_ls(self) -> set[str]:
         """See :meth:`BlockStore.pin_ls`."""
-        return {pin.name for pin in self._pins.iterdir()}
+        return {pin.stem for pin in self._blocks.glob("*/*.pin")}
 
     def repo_stat(self) -> RepoStat:
         """See :meth:`BlockStore.repo_stat`."""
@@ -115,23 +124,22 @@ class EmbeddedBlockStore:
         return self._blocks / cid[-3:-1] / cid
 
     def _all_blocks(self) -> Iterator[Path]:
-        return self._blocks.glob("*/*")
+        return (path for path in self._blocks.glob("*/*") if not path.suffix)
 
-    def _write_temporary(self, data: bytes) -> Path:
-        temporary = self._tmp / secrets.token_hex(16)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StorageError(f"block of {len(data)} bytes cannot be written: {error.strerror}") from error
-        return temporary
+
+def _pin_of(path: Path) -> Path:
+    return path.with_suffix(".pin")
 
 
 def _missing(cid: str) -> UnknownNameError:
     return UnknownNameError(f"block {cid} is not in the store")
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_directory(directory: Path) -> None:

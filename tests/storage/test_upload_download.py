@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,9 @@ from dtxeth.errors import (
 )
 from dtxeth.storage import RemoteFile, Terms, authorized_file_key, owned_file_key, unseal_info, upload
 from dtxeth.storage import downloader as downloads
+from dtxeth.storage.blockstore import EmbeddedBlockStore, IpfsBlockStore
 from dtxeth.storage.pieces import SLICE_SIZE
+from tests.storage.test_blockstore import serving
 from tests.storage.world import Down, World
 
 SLICES = 3
@@ -101,6 +105,34 @@ def test_progress_is_told(world: World, tmp_path: Path) -> None:
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1] == 2 * stored.publication.size
     assert list(tmp_path.glob("*.*")) == []
+
+
+def test_nodes_on_an_ipfs_daemon(world: World, tmp_path: Path) -> None:
+    """Two nodes whose blocks live behind an IPFS RPC (ours), one store each."""
+    with contextlib.ExitStack() as stack:
+        world.nodes.clear()
+        for account in world.accounts[2:4]:
+            home = tmp_path / account.address
+            port = stack.enter_context(serving(EmbeddedBlockStore(home / "ipfs")))
+            store = IpfsBlockStore(f"/ip4/127.0.0.1/tcp/{port}", timeout=30)
+            node = world.node(account, home, store=store)
+            stack.callback(node.close)
+            world.nodes[node.address] = node
+        stored = world.publish(DATA)
+        assert world.open(stored.file_id).read() == DATA
+
+
+def test_many_uploads_at_once(world: World) -> None:
+    files = [secrets.token_bytes(SLICE_SIZE + number) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        uploads = list(pool.map(world.upload, files))
+    for stored in uploads:
+        world.contracts.file_registry.publish(stored.publication, stored.acknowledgements, sender=world.owner)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda stored: world.open(stored.file_id).read(), uploads)) == files
+    assert sum(node.status().used for node in world.real) == sum(
+        given.size for stored in uploads for given in stored.acknowledgements
+    )
 
 
 # --- nodes that fail ---

@@ -24,7 +24,7 @@ from dtxeth.storage import (
     upload,
     wrap_file_key,
 )
-from dtxeth.storage.blockstore import EmbeddedBlockStore
+from dtxeth.storage.blockstore import BlockStore, EmbeddedBlockStore
 
 NODES = 4
 MONTH = 30 * 86_400
@@ -74,8 +74,11 @@ class World:
         self.contracts.file_registry.add_namespace("study", 2, sender=self.owner)
         self.namespace = self.contracts.file_registry.namespace_id_of(self.owner.address, "study")
 
-    def node(self, account: Account, directory: Path, capacity: int = 1 << 30) -> StorageNode:
-        store = EmbeddedBlockStore(directory)
+    def node(
+        self, account: Account, directory: Path, capacity: int = 1 << 30, store: BlockStore | None = None
+    ) -> StorageNode:
+        directory.mkdir(parents=True, exist_ok=True)
+        store = store or EmbeddedBlockStore(directory)
         registry, authorization = self.contracts.file_registry, self.contracts.file_authorization
         limits = NodeLimits(capacity, staging_seconds=600, acknowledgement_seconds=600)
         return StorageNode(account, registry, authorization, store, limits, directory / "records.sqlite")
@@ -117,7 +120,7 @@ class World:
 
 @pytest.fixture
 def world(contracts: Contracts, accounts: list[Account], tmp_path: Path) -> Iterator[World]:
-    made = World(contracts, accounts, tmp_path / "nodes")
+    made = World(contracts, list(accounts), tmp_path / "nodes")
     made.start()
     yield made
     made.stop()

@@ -79,8 +79,7 @@ class StorageNode:
         """Close the records."""
         self._records.close()
 
-    # -- the API
-    # ---------------------------------------------------------------------------------------------------
+    # --- the API ---
 
     def status(self) -> NodeStatus:
         """See :meth:`StorageNodeApi.status`."""
@@ -177,8 +176,7 @@ class StorageNode:
         _, last = self._records.last_pieces(file_id, owner)
         return self._store.block_get(last[0].cid)
 
-    # -- what the node does by itself
-    # --------------------------------------------------------------------------------
+    # --- what the node does by itself ---
 
     def answer(self, holding_id: int, indices: Sequence[int]) -> Proof:
         """Prove leaves of a published holding for ``StorageChallenge.prove``.
@@ -229,8 +227,7 @@ class StorageNode:
                     forgotten += 1
         return forgotten
 
-    # -- helpers
-    # -----------------------------------------------------------------------------------------------------
+    # --- helpers ---
 
     def _check_next(self, file_id: bytes, owner: str, position: int, piece: StoredPiece) -> None:
         """Refuse a piece that cannot be the next one of a holding."""

@@ -62,8 +62,8 @@ def train(
     spec: TaskSpec,
     policy: Policy,
     context: TaskContext,
-    secret: bytes | None = None,
     progress: Progress | None = None,
+    secret: bytes | None = None,
 ) -> Training:
     """Train a model together with the peers of ``channel``.
 
@@ -74,8 +74,8 @@ def train(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
-        secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
         progress: Called after every round with (round, of, seconds).
+        secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
 
     Raises:
         InputError: The table does not fit the spec or the chain.

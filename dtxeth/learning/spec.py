@@ -80,7 +80,7 @@ class TaskSpec(BaseModel):
             ConfigError: Not JSON, not canonical, or a setting that the constructor refuses.
         """
         try:
-            # not json.loads: py-evm raises the recursion limit so far that deep nesting overflows json's C stack
+            # not json.loads: py-evm raises the recursion limit so far that deep nesting overflows the C stack
             settings = from_json(data)
         except ValueError:
             settings = None

@@ -66,13 +66,18 @@ class Channel:
     ) -> None:
         self.name = name
         self.peers = tuple(peers)
-        self.bytes_sent = 0
-        self.link = link
-        self.timeout = timeout
-        self.max_payload = max_payload
+        self._bytes_sent = 0
+        self._link = link
+        self._timeout = timeout
+        self._max_payload = max_payload
         self._next_out = dict.fromkeys(self.peers, 0)
         self._next_in = dict.fromkeys(self.peers, 0)
         self._open = True
+
+    @property
+    def bytes_sent(self) -> int:
+        """Length of all frames sent so far."""
+        return self._bytes_sent
 
     def send(self, peer: str, tag: str, payload: bytes) -> None:
         """Send ``payload`` to ``peer`` as the message that the protocol calls ``tag``.
@@ -82,18 +87,18 @@ class Channel:
             PeerError: The peer does not take messages any more.
         """
         self._check(peer)
-        if len(payload) > self.max_payload:
+        if len(payload) > self._max_payload:
             raise InputError(
-                f"message {tag!r} has {len(payload)} bytes, the channel takes {self.max_payload}: "
+                f"message {tag!r} has {len(payload)} bytes, the channel takes {self._max_payload}: "
                 "use smaller batches"
             )
         frame: bytes = msgpack.packb([self._next_out[peer], tag, payload])
         try:
-            self.link.put(peer, frame, self.timeout)
+            self._link.put(peer, frame, self._timeout)
         except TimeoutError:
-            raise PeerError(peer, f"took no message for {self.timeout:g} s; see its log") from None
+            raise PeerError(peer, f"took no message for {self._timeout:g} s; see its log") from None
         self._next_out[peer] += 1
-        self.bytes_sent += len(frame)
+        self._bytes_sent += len(frame)
 
     def recv(self, peer: str, tag: str) -> bytes:
         """Return the payload of the next message of ``peer``, which must be the one called ``tag``.
@@ -104,9 +109,9 @@ class Channel:
         """
         self._check(peer)
         try:
-            frame = self.link.get(peer, self.timeout)
+            frame = self._link.get(peer, self._timeout)
         except TimeoutError:
-            raise PeerError(peer, f"sent no {tag!r} within {self.timeout:g} s; see its log") from None
+            raise PeerError(peer, f"sent no {tag!r} within {self._timeout:g} s; see its log") from None
         number, sent_tag, payload = self._parse(peer, frame)
         expected = self._next_in[peer]
         if number != expected:
@@ -132,7 +137,7 @@ class Channel:
         for peer in self.peers:
             frame = msgpack.packb([self._next_out[peer], _ABORT, payload])
             try:
-                self.link.put(peer, frame, 0.0)
+                self._link.put(peer, frame, 0.0)
             except (TimeoutError, OSError):
                 continue  # a peer that takes nothing any more finds out by its own timeout
         self.close()
@@ -140,7 +145,7 @@ class Channel:
     def close(self) -> None:
         """Release the link; later sends and receives are refused."""
         self._open = False
-        self.link.close()
+        self._link.close()
 
     def _check(self, peer: str) -> None:
         if not self._open:
@@ -149,12 +154,12 @@ class Channel:
             raise InputError(f"{peer} is not a peer of {self.name}, these are: {', '.join(self.peers)}")
 
     def _parse(self, peer: str, frame: bytes) -> tuple[int, str, bytes]:
-        if len(frame) > self.max_payload + _FRAME_OVERHEAD:
+        if len(frame) > self._max_payload + _FRAME_OVERHEAD:
             raise PeerError(
-                peer, f"sent a frame of {len(frame)} bytes, at most {self.max_payload} are allowed"
+                peer, f"sent a frame of {len(frame)} bytes, at most {self._max_payload} are allowed"
             )
         try:
-            parts = msgpack.unpackb(frame, max_bin_len=self.max_payload, max_str_len=256, max_array_len=3)
+            parts = msgpack.unpackb(frame, max_bin_len=self._max_payload, max_str_len=256, max_array_len=3)
         except (ValueError, RecursionError, msgpack.UnpackException):
             parts = None
         match parts:

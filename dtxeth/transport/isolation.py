@@ -1,8 +1,7 @@
 """Isolation: a party's program in a process of its own, so that parties on one machine use all its cores.
 
 Big-number arithmetic holds the interpreter lock: parties that are threads of one process share one core. The
-program runs unchanged in a child process; its channel forwards frames to the link of the channel here, one
-request at a time.
+program runs unchanged in a child process, where its channel asks the channel here to send and receive.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from joblib.externals.loky.backend.context import get_context
 
-from dtxeth.errors import TaskError
+from dtxeth.errors import DtxethError, TaskError
 from dtxeth.transport.channel import Channel
 
 T = TypeVar("T")
@@ -26,7 +25,7 @@ def run_in_process(
 
     Args:
         program: A function that importing can find, like :func:`dtxeth.learning.train`.
-        channel: The party's channel; used up afterwards.
+        channel: The party's channel; it carries on from where the program leaves it.
         arguments: Further arguments, picklable.
         progress: Called here whenever the program reports progress there.
 
@@ -34,18 +33,16 @@ def run_in_process(
         TaskError: The process ended without a result, for instance because it was killed.
         DtxethError: What the program raised.
     """
-    # loky's processes, unlike those of multiprocessing, do not run the caller's script again to find its
-    # functions
+    # loky's processes, unlike those of multiprocessing, do not run the caller's script again when they start
     context = get_context("loky")
     here, there = context.Pipe()
-    settings = (channel.name, channel.peers, channel.timeout, channel.max_payload)
-    process = context.Process(target=_child, args=(there, program, settings, arguments))
+    process = context.Process(target=_child, args=(there, program, channel.name, channel.peers, arguments))
     process.start()
     there.close()
     try:
         result: T = _serve(here, channel, progress)
         return result
-    except EOFError:
+    except (EOFError, ConnectionError):
         process.join()
         channel.abort("its process ended")
         raise TaskError(
@@ -55,18 +52,19 @@ def run_in_process(
         here.close()
         process.terminate()
         process.join()
-        channel.close()
 
 
 def _serve(connection: Connection, channel: Channel, progress: Callable[..., None] | None) -> Any:
     """Carry out the child's requests until it is done."""
     while True:
         match connection.recv():
-            case "put" | "get" as what, *parts:
+            case "send" | "recv" | "abort" | "close" as what, *parts:
                 try:
-                    connection.send((True, getattr(channel.link, what)(*parts)))
-                except TimeoutError:
-                    connection.send((False, None))
+                    connection.send((getattr(channel, what)(*parts), None))
+                except DtxethError as error:
+                    connection.send((None, error))
+            case ("bytes_sent",):
+                connection.send((channel.bytes_sent, None))
             case "progress", *event:
                 if progress is not None:
                     progress(*event)
@@ -76,42 +74,52 @@ def _serve(connection: Connection, channel: Channel, progress: Callable[..., Non
                 return result
 
 
-class _Forwarded:
-    """Link of the child: asks the parent."""
+class _Remote(Channel):
+    """The child's channel: asks the parent's."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, name: str, peers: tuple[str, ...], connection: Connection) -> None:
+        self.name = name
+        self.peers = peers
         self._connection = connection
 
-    def put(self, peer: str, frame: bytes, timeout: float) -> None:
-        """Hand ``frame`` over for ``peer``."""
-        self._ask("put", peer, frame, timeout)
+    @property
+    def bytes_sent(self) -> int:
+        count: int = self._ask("bytes_sent")
+        return count
 
-    def get(self, peer: str, timeout: float) -> bytes:
-        """Return the next frame of ``peer``."""
-        frame: bytes = self._ask("get", peer, timeout)
-        return frame
+    def send(self, peer: str, tag: str, payload: bytes) -> None:
+        self._ask("send", peer, tag, payload)
+
+    def recv(self, peer: str, tag: str) -> bytes:
+        payload: bytes = self._ask("recv", peer, tag)
+        return payload
+
+    def abort(self, reason: str) -> None:
+        self._ask("abort", reason)
 
     def close(self) -> None:
-        """Nothing to release: the parent closes its link."""
+        self._ask("close")
 
     def _ask(self, *request: Any) -> Any:
         self._connection.send(request)
-        done, answer = self._connection.recv()
-        if not done:
-            raise TimeoutError
+        answer, error = self._connection.recv()
+        if error is not None:
+            raise error
         return answer
 
 
 def _child(
     connection: Connection,
     program: Callable[..., Any],
-    settings: tuple[str, tuple[str, ...], float, int],
+    name: str,
+    peers: tuple[str, ...],
     arguments: tuple[Any, ...],
 ) -> None:
-    name, peers, timeout, max_payload = settings
-    channel = Channel(name, peers, _Forwarded(connection), timeout=timeout, max_payload=max_payload)
+    def tell(*event: Any) -> None:
+        connection.send(("progress", *event))
+
     try:
-        result = program(channel, *arguments, progress=lambda *event: connection.send(("progress", *event)))
+        result = program(_Remote(name, peers, connection), *arguments, progress=tell)
     except Exception as error:
         connection.send(("raise", error))
     else:

@@ -32,8 +32,8 @@ class Forging:
     """Link of Bob that forges the payload of his message ``tag``, or repeats or reorders whole frames."""
 
     def __init__(self, channel: Channel, tag: str, forge: Forge, whole_frame: bool = False) -> None:
-        self._link, self._tag, self._forge, self._whole_frame = channel.link, tag, forge, whole_frame
-        channel.link = self
+        self._link, self._tag, self._forge, self._whole_frame = channel._link, tag, forge, whole_frame
+        channel._link = self
 
     def put(self, peer: str, frame: bytes, timeout: float) -> None:
         number, tag, payload = msgpack.unpackb(frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -294,14 +295,13 @@ def test_parties_in_processes_of_their_own_find_the_same() -> None:
 
     def program(name: str) -> Training:
         return run_in_process(
-            train,
+            partial(train, secret=secrets[name]),
             channels[name],
             ACTIVE,
             TABLES[name],
             spec,
             Policy(),
             context_of(TABLES),
-            secrets[name],
             progress=(lambda done, of, seconds: rounds.append(done)) if name == ACTIVE else None,
         )
 

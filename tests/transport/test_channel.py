@@ -18,10 +18,10 @@ class Tampered:
     """Link that passes every frame of the peer through ``change``; frames may become several, or none."""
 
     def __init__(self, channel: Channel, change: Callable[[bytes], list[bytes]]) -> None:
-        self._link = channel.link
+        self._link = channel._link
         self._change = change
         self._waiting: list[bytes] = []
-        channel.link = self
+        channel._link = self
 
     def put(self, peer: str, frame: bytes, timeout: float) -> None:
         self._link.put(peer, frame, timeout)

@@ -18,7 +18,7 @@ from dtxeth.errors import PeerError
 from dtxeth.learning.handshake import Key, exchange_keys
 from dtxeth.transport import Channel, memory_channels
 from dtxeth.transport.messages import send
-from tests.learning.parties import ACTIVE, PASSIVE, made_up_tables, small_key_spec, train_all
+from tests.learning.parties import ACTIVE, PASSIVE, made_up_tables, predict_all, small_key_spec, train_all
 
 TABLES = made_up_tables()
 SPEC = small_key_spec(max_rounds=2)
@@ -168,4 +168,21 @@ def test_key_of_the_right_length_but_other_factors_is_no_use() -> None:
     other = generate_keypair(256, insecure_test_key=True).public_key.to_bytes()
     outcome = outcome_of("key", changed("n", lambda _: other))
     with pytest.raises(PeerError, match=f"^peer {PASSIVE}: "):
+        raise outcome[ACTIVE]
+
+
+@pytest.mark.parametrize(
+    ("forge", "message"),
+    [
+        (changed("z", lambda z: z[:-1]), "sent 2399 bytes of scores for 300 common rows"),
+        (changed("z", lambda z: b"\xff" * len(z)), "sent scores that are not finite"),
+        (changed("z", lambda z: str(z)), "malformed 'scores'"),
+    ],
+)
+def test_forged_scores(forge: Forge, message: str) -> None:
+    channels = memory_channels(TABLES)
+    trainings = train_all(TABLES, SPEC)
+    Forging(channels[PASSIVE], "scores", forge)
+    outcome = predict_all(TABLES, trainings, SPEC, channels=channels)
+    with pytest.raises(PeerError, match=f"^peer {PASSIVE}: .*{message}"):
         raise outcome[ACTIVE]

@@ -92,12 +92,15 @@ def train_all(
 
 
 def predict_all(
-    tables: Mapping[str, Table], trainings: Mapping[str, Training], spec: TaskSpec, task: bytes = b"task 2"
+    tables: Mapping[str, Table],
+    trainings: Mapping[str, Training],
+    spec: TaskSpec,
+    channels: Mapping[str, Channel] | None = None,
 ) -> dict[str, Prediction | None]:
     """Run ``predict`` at every party with the parts of ``trainings``; results or exceptions."""
-    channels = memory_channels(tables)
+    channels = channels or memory_channels(tables)
     spec = spec.model_copy(update={"kind": "predict"})
-    context = context_of(tables, task)
+    context = context_of(tables, b"task 2")
     return run_parties(
         {
             name: lambda name=name: predict(

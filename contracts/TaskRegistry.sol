@@ -2,55 +2,35 @@
 pragma solidity 0.8.30;
 
 import {PullPayments} from "./PullPayments.sol";
+import {TaskBook} from "./TaskBook.sol";
 import {IFileAuthorization} from "./interfaces/IFileAuthorization.sol";
 import {IFileRegistry} from "./interfaces/IFileRegistry.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
 /// @title Learning tasks and their escrow
-contract TaskRegistry is ITaskRegistry, PullPayments {
-    uint256 private constant MIN_PARTIES = 2;
-    uint256 private constant MAX_PARTIES = 16;
-    uint256 private constant MAX_SPEC = 16384;
+/// @dev The life of a task after its publication; TaskBook has the publication and the records.
+contract TaskRegistry is TaskBook, PullPayments {
     uint256 private constant MAX_RESULT = 16384;
     uint256 private constant MAX_REASON = 256;
-    uint256 private constant ALL_SHARES = 10_000;
     uint16 private constant DEFAULT_CONCURRENCY = 4;
 
-    IFileRegistry private immutable FILE_REGISTRY;
     IFileAuthorization private immutable FILE_AUTHORIZATION;
-    INodeRegistry private immutable NODE_REGISTRY;
 
-    mapping(uint256 taskId => Task) private _tasks;
-    mapping(uint256 taskId => Party[]) private _parties;
     mapping(address executor => uint16) private _active;
     mapping(address executor => uint16) private _limits;
-    uint256 private _taskCount;
 
     constructor(
         IFileRegistry fileRegistry,
         IFileAuthorization fileAuthorization,
         INodeRegistry nodeRegistry
-    ) {
-        FILE_REGISTRY = fileRegistry;
+    ) TaskBook(fileRegistry, nodeRegistry) {
         FILE_AUTHORIZATION = fileAuthorization;
-        NODE_REGISTRY = nodeRegistry;
     }
 
     /*//////////////////////////////////////////////////////////////
                            FOR THE REQUESTER
     //////////////////////////////////////////////////////////////*/
-
-    /// @inheritdoc ITaskRegistry
-    function publish(Proposal calldata proposal) external payable returns (uint256 taskId) {
-        uint256 length = proposal.spec.length;
-        require(length >= 1 && length <= MAX_SPEC, InvalidSpec(length, MAX_SPEC));
-        _requireDeadlines(proposal);
-        _requireModel(proposal);
-        taskId = ++_taskCount;
-        _record(taskId, proposal);
-        _addParties(taskId, proposal);
-    }
 
     /// @inheritdoc ITaskRegistry
     function start(uint256 taskId) external {
@@ -80,7 +60,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
         _requireStatus(taskId, task, TaskStatus.Confirming);
         _requireInTime(taskId, task);
         require(task.confirmed & bit == 0, AlreadyConfirmed(taskId, msg.sender));
-        _requireAuthorized(taskId, _parties[taskId][index].fileId, authorizationId, task.finishBy);
+        _requireAuthorized(taskId, _partiesOf(taskId)[index].fileId, authorizationId, task.finishBy);
         (uint16 active, uint16 limit) = concurrencyOf(msg.sender);
         require(active < limit, ConcurrencyExceeded(msg.sender, active, limit));
 
@@ -175,130 +155,14 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
     }
 
     /// @inheritdoc ITaskRegistry
-    function taskOf(uint256 taskId) external view returns (Task memory record) {
-        return _task(taskId);
-    }
-
-    /// @inheritdoc ITaskRegistry
-    function partiesOf(uint256 taskId) external view returns (Party[] memory parties) {
-        _task(taskId);
-        return _parties[taskId];
-    }
-
-    /// @inheritdoc ITaskRegistry
-    function taskCount() external view returns (uint256 count) {
-        return _taskCount;
-    }
-
-    /// @inheritdoc ITaskRegistry
     function concurrencyOf(address executor) public view returns (uint16 active, uint16 limit) {
         limit = _limits[executor];
         return (_active[executor], limit == 0 ? DEFAULT_CONCURRENCY : limit);
     }
 
     /*//////////////////////////////////////////////////////////////
-                          PARTS OF PUBLISHING
-    //////////////////////////////////////////////////////////////*/
-
-    function _requireDeadlines(Proposal calldata proposal) private view {
-        uint64 current = uint64(block.timestamp);
-        (uint64 confirmBy, uint64 startBy, uint64 finishBy) = (
-            proposal.confirmBy,
-            proposal.startBy,
-            proposal.finishBy
-        );
-        require(
-            current < confirmBy && confirmBy < startBy && startBy < finishBy,
-            InvalidDeadlines(current, confirmBy, startBy, finishBy)
-        );
-    }
-
-    /// @dev Parts of a model never leave their executors, so a prediction needs the very executors of the training, in their
-    /// order.
-    function _requireModel(Proposal calldata proposal) private view {
-        uint256 modelTaskId = proposal.modelTaskId;
-        if (proposal.kind == Kind.Train) {
-            require(modelTaskId == 0, UnexpectedModelTask(modelTaskId));
-            return;
-        }
-        Task storage model = _tasks[modelTaskId];
-        bool usable = model.kind == Kind.Train &&
-            model.status == TaskStatus.Finished &&
-            model.requester == msg.sender;
-        require(usable, InvalidModelTask(modelTaskId));
-        Party[] storage trained = _parties[modelTaskId];
-        uint256 count = trained.length;
-        require(
-            proposal.parties.length == count,
-            InvalidPartyCount(proposal.parties.length, count, count)
-        );
-        for (uint256 i = 0; i < count; ++i) {
-            (address executor, address expected) = (proposal.parties[i].executor, trained[i].executor);
-            require(executor == expected, WrongModelExecutor(modelTaskId, i, executor, expected));
-        }
-    }
-
-    function _record(uint256 taskId, Proposal calldata proposal) private {
-        Task storage task = _tasks[taskId];
-        task.requester = msg.sender;
-        task.kind = proposal.kind;
-        task.status = TaskStatus.Confirming;
-        task.publishedAt = uint64(block.timestamp);
-        task.confirmBy = proposal.confirmBy;
-        task.startBy = proposal.startBy;
-        task.finishBy = proposal.finishBy;
-        task.reward = msg.value;
-        task.modelTaskId = proposal.modelTaskId;
-        task.specHash = keccak256(proposal.spec);
-        emit TaskPublished(
-            taskId,
-            msg.sender,
-            proposal.kind,
-            proposal.spec,
-            uint64(block.timestamp),
-            proposal.confirmBy,
-            proposal.startBy,
-            proposal.finishBy,
-            proposal.modelTaskId,
-            msg.value
-        );
-    }
-
-    function _addParties(uint256 taskId, Proposal calldata proposal) private {
-        Party[] calldata parties = proposal.parties;
-        uint256 count = parties.length;
-        require(
-            count >= MIN_PARTIES && count <= MAX_PARTIES,
-            InvalidPartyCount(count, MIN_PARTIES, MAX_PARTIES)
-        );
-        uint256 shares;
-        for (uint256 i = 0; i < count; ++i) {
-            Party calldata party = parties[i];
-            for (uint256 j = 0; j < i; ++j) {
-                require(parties[j].executor != party.executor, DuplicateExecutor(party.executor));
-                require(parties[j].fileId != party.fileId, DuplicateFile(party.fileId));
-            }
-            NODE_REGISTRY.requireOnline(party.executor, INodeRegistry.Role.Executor);
-            (, uint64 expiresAt) = FILE_REGISTRY.requireLive(party.fileId);
-            require(
-                expiresAt >= proposal.finishBy,
-                FileExpiresBeforeFinish(party.fileId, expiresAt, proposal.finishBy)
-            );
-            shares += party.shareBps;
-            _parties[taskId].push(party);
-            emit PartyInvited(taskId, party.executor, party.fileId, party.shareBps);
-        }
-        require(shares == ALL_SHARES, InvalidShares(shares, ALL_SHARES));
-    }
-
-    /*//////////////////////////////////////////////////////////////
                            WHO MAY, AND WHEN
     //////////////////////////////////////////////////////////////*/
-
-    function _task(uint256 taskId) private view returns (Task storage task) {
-        task = _tasks[taskId];
-        require(task.status != TaskStatus.None, UnknownTask(taskId));
-    }
 
     function _ownTask(uint256 taskId) private view returns (Task storage task) {
         task = _task(taskId);
@@ -308,7 +172,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
     /// @dev The task, the sender's place among its parties and the place's bit in the masks.
     function _ownPart(uint256 taskId) private view returns (Task storage task, uint256 index, uint16 bit) {
         task = _task(taskId);
-        Party[] storage parties = _parties[taskId];
+        Party[] storage parties = _partiesOf(taskId);
         uint256 count = parties.length;
         for (index = 0; index < count; ++index) {
             if (parties[index].executor == msg.sender) return (task, index, uint16(1 << index));
@@ -318,7 +182,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
 
     /// @dev The mask with the bits of all parties.
     function _everybody(uint256 taskId) private view returns (uint16) {
-        return uint16((1 << _parties[taskId].length) - 1);
+        return uint16((1 << _partiesOf(taskId).length) - 1);
     }
 
     function _requireStatus(uint256 taskId, Task storage task, TaskStatus expected) private view {
@@ -386,7 +250,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
     }
 
     function _isExecutor(uint256 taskId, address account) private view returns (bool) {
-        Party[] storage parties = _parties[taskId];
+        Party[] storage parties = _partiesOf(taskId);
         uint256 count = parties.length;
         for (uint256 i = 0; i < count; ++i) {
             if (parties[i].executor == account) return true;
@@ -406,7 +270,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
     /// @dev The one way into a final state, hence taken once a task: frees the executors that had confirmed.
     function _end(uint256 taskId, Task storage task, TaskStatus status) private {
         task.status = status;
-        Party[] storage parties = _parties[taskId];
+        Party[] storage parties = _partiesOf(taskId);
         uint256 count = parties.length;
         for (uint256 i = 0; i < count; ++i) {
             if (task.confirmed & (1 << i) != 0) --_active[parties[i].executor];
@@ -425,7 +289,7 @@ contract TaskRegistry is ITaskRegistry, PullPayments {
 
     /// @dev Shares are rounded down; what is left over, less than a wei a party, goes to the first.
     function _pay(uint256 taskId, uint256 reward) private {
-        Party[] storage parties = _parties[taskId];
+        Party[] storage parties = _partiesOf(taskId);
         uint256 left = reward;
         for (uint256 i = parties.length - 1; i > 0; --i) {
             uint256 share = (reward * parties[i].shareBps) / ALL_SHARES;

@@ -9,15 +9,12 @@ contract HostilePayee {
     uint256 private _payments;
     uint256 private _stolen;
 
-    /// @notice Pays of the sender are answered with a second withdrawal.
+    /// @notice This payee refuses payments.
+    error Refused();
+
+    /// @notice A payment is answered with a second withdrawal.
     receive() external payable {
-        require(!_refuses, "refused");
-        ++_payments;
-        try IPullPayments(msg.sender).withdraw() returns (uint256 amount) {
-            _stolen += amount;
-        } catch {
-            return;
-        }
+        _receive();
     }
 
     /// @notice Refuse payments from now on, or take them again.
@@ -46,5 +43,15 @@ contract HostilePayee {
     /// @return stolen Wei that a withdrawal within a payment was paid.
     function loot() external view returns (uint256 payments, uint256 stolen) {
         return (_payments, _stolen);
+    }
+
+    function _receive() private {
+        require(!_refuses, Refused());
+        ++_payments;
+        try IPullPayments(msg.sender).withdraw() returns (uint256 amount) {
+            _stolen += amount;
+        } catch {
+            return;
+        }
     }
 }

@@ -34,11 +34,6 @@ from tests.contracts.world import DAY, EXECUTORS, HOUR, NOTHING, Held, World, ac
 REQUESTER, STRANGER = account("requester"), account("stranger")
 
 
-@pytest.fixture
-def files(world: World) -> list[Held]:
-    return [world.publish("owner-1"), world.publish("owner-2")]
-
-
 def publish(world: World, proposal: Proposal, sender: str = "requester") -> Any:
     return world.tasks.publish(proposal, sender=account(sender))
 

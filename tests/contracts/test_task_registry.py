@@ -1,35 +1,20 @@
-"""TaskRegistry: the life of a task, its deadlines, and where the reward goes."""
+"""TaskRegistry: the life of a task, and where the reward goes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from eth_utils import keccak
 
 from dtxeth.chain.bindings.errors import (
     AlreadyConfirmed,
-    AlreadyReported,
     AuthorizationExpiresBeforeFinish,
     AuthorizationMismatch,
     AuthorizationMissing,
     AuthorizationNotApproved,
     ConcurrencyExceeded,
-    DeadlineNotPassed,
-    DeadlinePassed,
-    FileExpired,
-    InvalidResult,
     NotExecutor,
-    NotRequester,
-    ResultFileNotGranted,
-    ResultFileNotOfExecutor,
     TaskReasonTooLong,
-    UnexpectedResultFile,
     UnknownAuthorization,
-    UnknownFile,
-    UnknownTask,
-    WrongTaskStatus,
     ZeroConcurrency,
 )
 from dtxeth.chain.bindings.events import (
@@ -45,35 +30,20 @@ from dtxeth.chain.bindings.events import (
     TaskRejected,
     TaskReported,
     TaskStarted,
-    TaskTimedOut,
 )
-from dtxeth.chain.bindings.types import Kind, TaskStatus
-from tests.contracts.world import DAY, EXECUTORS, NOTHING, Held, World, account, event, refused
-
-REQUESTER, STRANGER = account("requester"), account("stranger")
-FIRST, SECOND, THIRD = (account(name) for name in EXECUTORS)
-REWARD, RESULT = 1000, b'{"auc":0.99}'
-
-
-@pytest.fixture
-def files(world: World) -> list[Held]:
-    return [world.publish("owner-1"), world.publish("owner-2")]
-
-
-def status(world: World, task_id: int) -> TaskStatus:
-    return world.tasks.task_of(task_id).status
-
-
-def active(world: World, executor: str) -> int:
-    return world.tasks.concurrency_of(account(executor).address)[0]
-
-
-def refunded(world: World, task_id: int, final: TaskStatus) -> None:
-    """Check that a task has ended, with the reward back and the executors free."""
-    assert status(world, task_id) == final
-    assert world.tasks.credit_of(REQUESTER.address) == REWARD
-    assert [active(world, name) for name in EXECUTORS] == [0, 0, 0]
-
+from dtxeth.chain.bindings.types import TaskStatus
+from tests.contracts.tasks import (
+    FIRST,
+    REQUESTER,
+    RESULT,
+    REWARD,
+    SECOND,
+    THIRD,
+    active,
+    check_refunded,
+    status,
+)
+from tests.contracts.world import EXECUTORS, NOTHING, Held, World, account, event, refused
 
 # --- the good road ---
 
@@ -229,7 +199,7 @@ def test_an_executor_rejects(world: World, files: list[Held]) -> None:
         event(Credited, REQUESTER.address, REWARD),
         event(TaskRejected, task_id, SECOND.address, "no capacity"),
     )
-    refunded(world, task_id, TaskStatus.REJECTED)
+    check_refunded(world, task_id, TaskStatus.REJECTED)
 
 
 def test_an_executor_rejects_after_its_own_confirmation(world: World, files: list[Held]) -> None:
@@ -237,7 +207,7 @@ def test_an_executor_rejects_after_its_own_confirmation(world: World, files: lis
     world.confirm(task_id, files[:1])
     assert active(world, "executor-1") == 1
     world.tasks.reject(task_id, "changed my mind", sender=FIRST)
-    refunded(world, task_id, TaskStatus.REJECTED)
+    check_refunded(world, task_id, TaskStatus.REJECTED)
 
 
 @pytest.mark.parametrize("confirmations", [0, 1, 2])
@@ -249,7 +219,7 @@ def test_the_requester_cancels_before_the_start(world: World, files: list[Held],
         event(Credited, REQUESTER.address, REWARD),
         event(TaskCancelled, task_id),
     )
-    refunded(world, task_id, TaskStatus.CANCELLED)
+    check_refunded(world, task_id, TaskStatus.CANCELLED)
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -264,7 +234,7 @@ def test_an_executor_fails_a_started_task(world: World, files: list[Held], begun
         event(Credited, REQUESTER.address, REWARD),
         event(TaskFailed, task_id, SECOND.address, "peer silent"),
     )
-    refunded(world, task_id, TaskStatus.FAILED)
+    check_refunded(world, task_id, TaskStatus.FAILED)
 
 
 def test_differing_reports_fail_the_task(world: World, files: list[Held]) -> None:
@@ -276,7 +246,7 @@ def test_differing_reports_fail_the_task(world: World, files: list[Held]) -> Non
         event(Credited, REQUESTER.address, REWARD),
         event(ReportsDisagree, task_id, SECOND.address, *hashes, NOTHING, NOTHING),
     )
-    refunded(world, task_id, TaskStatus.FAILED)
+    check_refunded(world, task_id, TaskStatus.FAILED)
 
 
 def test_long_reasons_are_refused(world: World, files: list[Held]) -> None:
@@ -287,258 +257,3 @@ def test_long_reasons_are_refused(world: World, files: list[Held]) -> None:
     with refused(TaskReasonTooLong, 257, 256):
         world.tasks.fail(task_id, "r" * 257, sender=FIRST)
     world.tasks.fail(task_id, "r" * 256, sender=FIRST)
-
-
-# --- reports ---
-
-
-def test_an_executor_reports_once(world: World, files: list[Held]) -> None:
-    task_id = world.process(files)
-    world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
-    with refused(AlreadyReported, task_id, FIRST.address):
-        world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
-    assert status(world, task_id) == TaskStatus.PROCESSING
-
-
-@pytest.mark.parametrize("length", [0, 16385])
-def test_a_result_of_odd_length_is_refused(world: World, files: list[Held], length: int) -> None:
-    task_id = world.process(files)
-    with refused(InvalidResult, length, 16384):
-        world.tasks.report(task_id, bytes(length), NOTHING, sender=FIRST)
-    world.tasks.report(task_id, bytes(16384), NOTHING, sender=FIRST)
-
-
-def test_a_training_reports_no_file(world: World, files: list[Held]) -> None:
-    task_id = world.process(files)
-    with refused(UnexpectedResultFile, files[0].file_id):
-        world.tasks.report(task_id, RESULT, files[0].file_id, sender=FIRST)
-
-
-@pytest.fixture
-def predicting(world: World, files: list[Held]) -> int:
-    """A prediction task in Processing."""
-    model = world.process(files)
-    for name in EXECUTORS[:2]:
-        world.tasks.report(model, RESULT, NOTHING, sender=account(name))
-    fresh = [world.publish("owner-1"), world.publish("owner-2")]
-    return world.process(fresh, REWARD, kind=Kind.PREDICT, model_task_id=model)
-
-
-def test_a_prediction_reports_a_file_granted_to_the_requester(world: World, predicting: int) -> None:
-    outcome = world.publish("executor-1")
-    world.authorize(outcome, "requester", predicting)
-    world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-    assert world.tasks.task_of(predicting).result_file_id == outcome.file_id
-    receipt = world.tasks.report(predicting, RESULT, outcome.file_id, sender=SECOND)
-    finished = receipt.event(TaskFinished)
-    assert finished == event(TaskFinished, predicting, REQUESTER.address, RESULT, outcome.file_id)
-    assert status(world, predicting) == TaskStatus.FINISHED
-
-
-def test_a_prediction_out_of_the_requesters_reach_is_refused(world: World, predicting: int) -> None:
-    outcome = world.publish("executor-1")
-    ungranted = (predicting, outcome.file_id, REQUESTER.address)
-    with refused(UnknownFile, NOTHING):
-        world.tasks.report(predicting, RESULT, NOTHING, sender=FIRST)
-    with refused(ResultFileNotGranted, *ungranted):
-        world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-    world.authorize(outcome, "requester", predicting + 1)
-    world.authorize(outcome, "stranger", predicting)
-    with refused(ResultFileNotGranted, *ungranted):
-        world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-
-    number = world.authorize(outcome, "requester", predicting)
-    world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-    world.authorizations.revoke(number, "", sender=FIRST)
-    with refused(ResultFileNotGranted, *ungranted):
-        world.tasks.report(predicting, RESULT, outcome.file_id, sender=SECOND)
-    world.authorize(outcome, "requester", predicting)
-    world.tasks.report(predicting, RESULT, outcome.file_id, sender=SECOND)
-    assert status(world, predicting) == TaskStatus.FINISHED
-
-
-def test_a_requester_cannot_block_the_grant_by_applying(world: World, predicting: int) -> None:
-    outcome = world.publish("executor-1")
-    world.authorizations.apply_for(outcome.file_id, predicting, sender=REQUESTER)
-    world.authorize(outcome, "requester", predicting)
-    world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-
-
-def test_the_prediction_belongs_to_an_executor_and_is_live(world: World, predicting: int) -> None:
-    foreign = world.publish("owner-1")
-    world.authorize(foreign, "requester", predicting)
-    with refused(ResultFileNotOfExecutor, predicting, foreign.file_id, foreign.owner.address):
-        world.tasks.report(predicting, RESULT, foreign.file_id, sender=FIRST)
-    outcome = world.publish("executor-1", expires_at=world.now() + 1000)
-    world.authorize(outcome, "requester", predicting)
-    world.at(outcome.expires_at + 1)
-    with refused(FileExpired, outcome.file_id, outcome.expires_at):
-        world.tasks.report(predicting, RESULT, outcome.file_id, sender=FIRST)
-
-
-def test_reports_that_name_different_files_fail_the_task(world: World, predicting: int) -> None:
-    outcomes = [world.publish("executor-1") for _ in range(2)]
-    for outcome in outcomes:
-        world.authorize(outcome, "requester", predicting)
-    world.tasks.report(predicting, RESULT, outcomes[0].file_id, sender=FIRST)
-    receipt = world.tasks.report(predicting, RESULT, outcomes[1].file_id, sender=SECOND)
-    ids = (outcome.file_id for outcome in outcomes)
-    assert receipt.event(ReportsDisagree) == event(
-        ReportsDisagree, predicting, SECOND.address, keccak(RESULT), keccak(RESULT), *ids
-    )
-    refunded(world, predicting, TaskStatus.FAILED)
-
-
-def test_a_requester_that_executes_may_own_the_prediction(world: World) -> None:
-    requester = account("executor-1")
-    files = [world.publish("owner-1"), world.publish("owner-2")]
-    world.tasks.publish(world.proposal(files), sender=requester)
-    world.confirm(1, files)
-    world.tasks.start(1, sender=requester)
-    world.tasks.begin(1, sender=requester)
-    for name in EXECUTORS[:2]:
-        world.tasks.report(1, RESULT, NOTHING, sender=account(name))
-    world.tasks.publish(world.proposal(files, kind=Kind.PREDICT, model_task_id=1), sender=requester)
-    world.confirm(2, files)
-    world.tasks.start(2, sender=requester)
-    world.tasks.begin(2, sender=requester)
-    outcome = world.publish("executor-1")
-    for name in EXECUTORS[:2]:
-        world.tasks.report(2, RESULT, outcome.file_id, sender=account(name))
-    assert status(world, 2) == TaskStatus.FINISHED
-
-
-# --- who, when, in which state ---
-
-Step = Callable[[World, int, Any], Any]
-STEPS: dict[str, Step] = {
-    "confirm": lambda world, task_id, sender: world.tasks.confirm(
-        task_id,
-        world.authorizations.latest_of(_file(world, task_id, sender), sender.address, task_id),
-        sender=sender,
-    ),
-    "reject": lambda world, task_id, sender: world.tasks.reject(task_id, "", sender=sender),
-    "start": lambda world, task_id, sender: world.tasks.start(task_id, sender=sender),
-    "cancel": lambda world, task_id, sender: world.tasks.cancel(task_id, sender=sender),
-    "begin": lambda world, task_id, sender: world.tasks.begin(task_id, sender=sender),
-    "report": lambda world, task_id, sender: world.tasks.report(task_id, RESULT, NOTHING, sender=sender),
-    "fail": lambda world, task_id, sender: world.tasks.fail(task_id, "", sender=sender),
-    "time out": lambda world, task_id, sender: world.tasks.time_out(task_id, sender=sender),
-}
-ALLOWED = {
-    TaskStatus.CONFIRMING: {"confirm", "reject", "cancel"},
-    TaskStatus.READY: {"start", "cancel"},
-    TaskStatus.TO_PROCESS: {"begin", "fail"},
-    TaskStatus.PROCESSING: {"report", "fail"},
-}
-OF_REQUESTER = {"start", "cancel"}
-STATUSES = list(TaskStatus)[1:]
-DEADLINES = {
-    TaskStatus.CONFIRMING: "confirm_by",
-    TaskStatus.READY: "start_by",
-    TaskStatus.TO_PROCESS: "finish_by",
-    TaskStatus.PROCESSING: "finish_by",
-}
-
-
-def _file(world: World, task_id: int, sender: Any) -> bytes:
-    return next(
-        (party.file_id for party in world.tasks.parties_of(task_id) if party.executor == sender.address),
-        NOTHING,
-    )
-
-
-def reach(world: World, files: list[Held], wanted: TaskStatus) -> int:
-    """A task that has got so far."""
-    task_id = world.propose(files, REWARD)
-    for held, name in zip(files, EXECUTORS, strict=False):
-        world.authorize(held, name, task_id)
-    road: list[tuple[str, Any]] = {
-        TaskStatus.CONFIRMING: [],
-        TaskStatus.REJECTED: [("reject", FIRST)],
-        TaskStatus.CANCELLED: [("cancel", REQUESTER)],
-        TaskStatus.TIMED_OUT: [],
-    }.get(wanted, [("confirm", FIRST), ("confirm", SECOND)])
-    if wanted in (TaskStatus.TO_PROCESS, TaskStatus.PROCESSING, TaskStatus.FINISHED, TaskStatus.FAILED):
-        road += [("start", REQUESTER)]
-    if wanted in (TaskStatus.PROCESSING, TaskStatus.FINISHED):
-        road += [("begin", FIRST)]
-    if wanted == TaskStatus.FINISHED:
-        road += [("report", FIRST), ("report", SECOND)]
-    if wanted == TaskStatus.FAILED:
-        road += [("fail", FIRST)]
-    for step, sender in road:
-        STEPS[step](world, task_id, sender)
-    if wanted == TaskStatus.TIMED_OUT:
-        world.at(world.tasks.task_of(task_id).confirm_by + 1)
-        STEPS["time out"](world, task_id, STRANGER)
-    assert status(world, task_id) == wanted
-    return task_id
-
-
-@pytest.mark.parametrize("reached", STATUSES, ids=lambda reached: reached.name)
-def test_no_transition_but_the_drawn_ones(world: World, files: list[Held], reached: TaskStatus) -> None:
-    task_id = reach(world, files, reached)
-    for name, step in STEPS.items():
-        sender = REQUESTER if name in OF_REQUESTER else FIRST
-        mark = world.chain.snapshot()
-        if name in ALLOWED.get(reached, ()):
-            step(world, task_id, sender)
-        elif name == "time out" and reached in DEADLINES:
-            deadline = getattr(world.tasks.task_of(task_id), DEADLINES[reached])
-            with refused(DeadlineNotPassed, task_id, deadline):
-                step(world, task_id, sender)
-        else:
-            with refused(WrongTaskStatus, task_id, reached):
-                step(world, task_id, sender)
-        world.chain.rollback(mark)
-
-
-@pytest.mark.parametrize("reached", list(DEADLINES), ids=lambda reached: reached.name)
-def test_a_call_counts_up_to_the_deadline_and_then_only_a_time_out(
-    world: World, files: list[Held], reached: TaskStatus
-) -> None:
-    task_id = reach(world, files, reached)
-    deadline = getattr(world.tasks.task_of(task_id), DEADLINES[reached])
-    for name in ALLOWED[reached]:
-        sender = REQUESTER if name in OF_REQUESTER else FIRST
-        mark = world.chain.snapshot()
-        world.at(deadline)
-        STEPS[name](world, task_id, sender)
-        world.chain.rollback(mark)
-        world.at(deadline + 1)
-        with refused(DeadlinePassed, task_id, deadline):
-            STEPS[name](world, task_id, sender)
-    world.at(deadline)
-    with refused(DeadlineNotPassed, task_id, deadline):
-        world.tasks.time_out(task_id, sender=STRANGER)
-    world.at(deadline + 1)
-    receipt = world.tasks.time_out(task_id, sender=STRANGER)
-    assert receipt.events == (
-        event(Credited, REQUESTER.address, REWARD),
-        event(TaskTimedOut, task_id, reached),
-    )
-    refunded(world, task_id, TaskStatus.TIMED_OUT)
-
-
-@pytest.mark.parametrize("reached", list(DEADLINES), ids=lambda reached: reached.name)
-def test_only_who_is_meant_takes_a_step(world: World, files: list[Held], reached: TaskStatus) -> None:
-    task_id = reach(world, files, reached)
-    for name in ALLOWED[reached]:
-        if name in OF_REQUESTER:
-            for caller in (FIRST, STRANGER):
-                with refused(NotRequester, task_id, caller.address, REQUESTER.address):
-                    STEPS[name](world, task_id, caller)
-        else:
-            for caller in (REQUESTER, STRANGER, THIRD, files[0].owner):
-                with refused(NotExecutor, task_id, caller.address):
-                    STEPS[name](world, task_id, caller)
-
-
-def test_steps_of_unknown_tasks_are_refused(world: World) -> None:
-    world.at(world.now() + DAY)
-    for name in ("reject", "start", "cancel", "begin", "report", "fail", "time out"):
-        with refused(UnknownTask, 1):
-            STEPS[name](world, 1, REQUESTER)
-    with refused(UnknownTask, 1):
-        world.tasks.confirm(1, 0, sender=FIRST)

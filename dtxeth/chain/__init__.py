@@ -22,10 +22,11 @@ from dtxeth.chain.accounts import (
     load_keystore,
     recover_typed,
 )
-from dtxeth.chain.chain import Chain, Receipt, open_chain
+from dtxeth.chain.chain import Chain, open_chain
 from dtxeth.chain.contracts import Contracts
 from dtxeth.chain.deploy import Deployment, Parameters, deploy, load_deployment
 from dtxeth.chain.event_index import EventIndex
+from dtxeth.chain.receipt import Receipt
 
 __all__ = [
     "Account",

@@ -205,6 +205,8 @@ class Event:
         Raises:
             ChainError: If it is not one.
         """
+        if log.topics[:1] != (cls.topic,) or len(log.topics) != 1 + len(cls.indexed):
+            raise ChainError(f"log {log.index} of block {log.block_number} is no {cls.__name__}")
         plain = [name for name in cls.kinds if name not in cls.indexed]
         values = dict(zip(plain, decode([cls.kinds[name] for name in plain], log.data), strict=True))
         for name, topic in zip(cls.indexed, log.topics[1:], strict=True):

@@ -7,10 +7,9 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from eth_utils import to_checksum_address
@@ -22,6 +21,7 @@ from dtxeth.chain.abi import Call, Event, Log, decode
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.evm import BLOCK_GAS_LIMIT
 from dtxeth.chain.providers import LocalProvider, http_provider
+from dtxeth.chain.receipt import Receipt
 from dtxeth.chain.reverts import decode_revert
 from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, InputError
 
@@ -32,40 +32,6 @@ DEVELOPER = Account.from_key(
     bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 )
 """The rich account of development chains, in-process and anvil's: everybody knows its key."""
-
-E = TypeVar("E", bound=Event)
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What a transaction did.
-
-    Attributes:
-        transaction_hash: Its hash.
-        block_number: Block that holds it.
-        gas_used: Gas that the sender paid for.
-        contract: Address of the contract that it created, if any.
-        events: Events of bound contracts, in order.
-    """
-
-    transaction_hash: bytes
-    block_number: int
-    gas_used: int
-    contract: str | None
-    events: tuple[Event, ...]
-
-    def event(self, kind: type[E]) -> E:
-        """Return the one event of a kind.
-
-        Raises:
-            ChainError: If there is none, or more than one.
-        """
-        found = [event for event in self.events if isinstance(event, kind)]
-        if len(found) != 1:
-            raise ChainError(
-                f"transaction 0x{self.transaction_hash.hex()} has {len(found)} {kind.__name__} events, not 1"
-            )
-        return found[0]
 
 
 class Chain:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from dtxeth.chain.abi import Call, Event, Function
 from dtxeth.chain.accounts import Account
-from dtxeth.chain.chain import Chain, Receipt
+from dtxeth.chain.chain import Chain
+from dtxeth.chain.receipt import Receipt
 
 
 class Contract:

@@ -174,10 +174,13 @@ class Evm(PyEVMBackend):  # type: ignore[misc]  # eth-tester ships no types
         except TransactionNotFound:
             return None
         header = self.header(number)
-        content = None if header is None else self.content(header)
-        if content is None or content[0].hash != transaction_hash:
+        if header is None or transaction_hash not in self.transaction_hashes(header):
             return None  # the block was reverted
         return header
+
+    def transaction_hashes(self, header: BlockHeaderAPI) -> tuple[bytes, ...]:
+        """Return the hashes of a block's transactions."""
+        return tuple(self.chain.chaindb.get_block_transaction_hashes(header))
 
     def content(self, header: BlockHeaderAPI) -> tuple[SignedTransactionAPI, ReceiptAPI] | None:
         """Return the transaction of a block, and its receipt; None of an empty block."""

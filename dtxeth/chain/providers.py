@@ -141,7 +141,6 @@ class LocalProvider(BaseProvider):
     def _block(self, header: BlockHeaderAPI | None) -> Json | None:
         if header is None:
             return None
-        content = self._evm.content(header)
         return {
             "number": hex(header.block_number),
             "hash": _hex(header.hash),
@@ -151,7 +150,9 @@ class LocalProvider(BaseProvider):
             "gasUsed": hex(header.gas_used),
             "baseFeePerGas": hex(header.base_fee_per_gas or 0),
             "stateRoot": _hex(header.state_root),
-            "transactions": [] if content is None else [_hex(content[0].hash)],
+            "transactions": [
+                _hex(transaction_hash) for transaction_hash in self._evm.transaction_hashes(header)
+            ],
         }
 
     def _receipt(self, transaction_hash: str) -> Json | None:

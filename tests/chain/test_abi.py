@@ -105,6 +105,16 @@ def test_events_are_decoded_from_topics_and_data() -> None:
         Moved.topic_of("to", Point(5, Colour.BLUE))
 
 
+def test_logs_of_other_shape_are_refused() -> None:
+    topics = (Moved.topic, b"\7" * 32, bytes(12) + bytes.fromhex(OWNER[2:]))
+    data = encode(["(uint256,uint8)"], [(5, 1)])
+    altered = [(topics[:2], data), ((*topics, topics[1]), data), ((), data), ((topics[1], *topics[1:]), data)]
+    altered += [(topics, data[:-1]), (topics, encode(["(uint256,uint8)"], [(5, 2)]))]
+    for other_topics, other_data in altered:
+        with pytest.raises(ChainError):
+            Moved.from_log(Log(OWNER, other_topics, other_data, 3, b"\1" * 32, b"\2" * 32, 0))
+
+
 def test_names_turn_pythonic() -> None:
     names = ["fileId", "tlsFingerprint", "FileRegistry", "now_", "minHTTPSPort", "SLOT"]
     expected = ["file_id", "tls_fingerprint", "file_registry", "now_", "min_https_port", "slot"]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,8 +25,7 @@ from dtxeth.chain import (
 from dtxeth.chain.abi import Call
 from dtxeth.chain.deploy import NAMES, artifact
 from dtxeth.errors import DeploymentError, InputError
-
-ROOT = Path(__file__).parents[2]
+from scripts.deploy import main
 
 
 def _put(chain: Chain, account: Account, code: bytes) -> str:
@@ -169,26 +165,30 @@ def test_artifacts_have_code_and_fit_the_limit() -> None:
 
 
 @pytest.mark.anvil
-def test_the_script_deploys_once(anvil: str, accounts: list[Account], tmp_path: Path) -> None:
+def test_the_script_deploys_once(
+    anvil: str,
+    accounts: list[Account],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keystore = create_keystore(tmp_path / "keys", "password", "payer", account=accounts[0], scrypt_n=16)
+    options = ["--url", anvil, "--keystore", str(keystore.path), "--directory", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["deploy.py", *options, "--answer-window", "77"])
+
+    def run(password: str) -> tuple[int, str, str]:
+        monkeypatch.setenv("DTXETH_PASSWORD", password)
+        return main(), *capsys.readouterr()
+
     with open_chain(anvil) as chain:
         chain.faucet(accounts[0].address, 10**18)
-        keystore = create_keystore(tmp_path / "keys", "password", "payer", account=accounts[0], scrypt_n=16)
-        command = [sys.executable, "-m", "scripts.deploy", "--url", anvil, "--keystore", str(keystore.path)]
-        command += ["--directory", str(tmp_path), "--answer-window", "77"]
-
-        def run(password: str) -> subprocess.CompletedProcess[str]:
-            environment = {**os.environ, "DTXETH_PASSWORD": password}
-            return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
         first, block = run("password"), chain.block_number
-        assert first.returncode == 0, first.stderr
-        assert (
-            json.loads((tmp_path / f"{chain.chain_id}.json").read_text())["parameters"]["answer_window"] == 77
-        )
-        second = run("password")
-        assert (second.returncode, second.stdout) == (0, first.stdout)
-        wrong = run("passw0rd")
-        assert (wrong.returncode, wrong.stdout) == (2, "")
-        assert wrong.stderr.strip().endswith("try again")
-        assert "Traceback" not in wrong.stderr
+        assert first[0] == 0
+        record = json.loads((tmp_path / f"{chain.chain_id}.json").read_text())
+        assert record["parameters"]["answer_window"] == 77
+        assert all(contract["address"] in first[1] for contract in record["contracts"].values())
+        assert run("password") == first
+        status, printed, complaint = run("passw0rd")
+        assert (status, printed, complaint.count("\n")) == (2, "", 1)
+        assert "the password does not open keystore" in complaint
         assert chain.block_number == block

@@ -6,8 +6,8 @@ from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
 from dtxeth.chain.bindings.types import Authorization
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _APPLY_FOR = Function("applyFor", ("bytes32", "uint256"), ("uint256",))
 _APPROVE = Function("approve", ("uint256", "bytes", "uint64"), ())

@@ -8,8 +8,8 @@ from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
 from dtxeth.chain.bindings.types import Acknowledgement, File, Holding, Namespace, Publication
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _ADD_HOLDINGS = Function(
     "addHoldings", ("bytes32", "bytes32", "(address,bytes32,uint32,uint64,uint64,bytes)[]"), ()

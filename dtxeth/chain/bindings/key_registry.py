@@ -5,8 +5,8 @@ from __future__ import annotations
 from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _KEY_OF = Function("keyOf", ("address",), ("bytes32", "uint64"))
 _PUBLISH = Function("publish", ("bytes32",), ("uint64",))

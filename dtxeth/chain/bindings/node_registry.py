@@ -6,8 +6,8 @@ from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
 from dtxeth.chain.bindings.types import Node, Role
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _HEARTBEAT = Function("heartbeat", (), ())
 _HEARTBEATS_ON = Function("heartbeatsOn", ("address", "uint64"), ("uint32",))

@@ -8,8 +8,8 @@ from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
 from dtxeth.chain.bindings.types import Challenge, Rules
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _CHALLENGE = Function(
     "challenge", ("uint256",), ("(uint256,address,uint8,uint8,uint8,address,uint64,uint64,uint256,bytes32)",)

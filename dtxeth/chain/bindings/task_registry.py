@@ -6,8 +6,8 @@ from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
 from dtxeth.chain.bindings.types import Party, Proposal, Task
-from dtxeth.chain.chain import Receipt
 from dtxeth.chain.contract import Contract
+from dtxeth.chain.receipt import Receipt
 
 _BEGIN = Function("begin", ("uint256",), ())
 _CANCEL = Function("cancel", ("uint256",), ())

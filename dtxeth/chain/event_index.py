@@ -86,8 +86,10 @@ class EventIndex:
             The last block read.
         """
         with self._lock:
-            self._forget_dropped()
-            head = self._chain.block_number
+            head, head_hash = self._block("latest")
+            if self._newest() == (head, head_hash):
+                return head  # nothing happened, which is what mostly happens
+            self._forget_dropped(head)
             while (last := self.block) < head:
                 step = max(1, min(SPAN, head - SETTLED - last))
                 self._read(last + 1, last + step)
@@ -156,41 +158,33 @@ class EventIndex:
         ).fetchone()
         return row
 
-    def _forget_dropped(self) -> None:
-        head = self._chain.block_number
+    def _forget_dropped(self, head: int) -> None:
         while (newest := self._newest()) is not None:
-            block, block_hash = newest
-            if block <= head and self._hash(block) == block_hash:
+            block, _ = newest
+            if block <= head and self._block(block) == newest:
                 return
             self._database.execute("DELETE FROM cursor WHERE block = ?", (block,))
             self._database.execute("DELETE FROM logs WHERE block > ?", (self.block,))
             self._database.commit()
 
-    def _hash(self, block: int) -> bytes:
-        return bytes.fromhex(self._chain.block(block)["hash"][2:])
+    def _block(self, number: int | str) -> tuple[int, bytes]:
+        block = self._chain.block(number)
+        return int(block["number"], 16), bytes.fromhex(block["hash"][2:])
 
     def _read(self, first: int, last: int) -> None:
         # The hash comes before the logs: if the chain is re-organised in between, it will not match.
-        block_hash = self._hash(last)
+        cursor = self._block(last)
         query = {"fromBlock": hex(first), "toBlock": hex(last), "address": self._addresses}
         logs = [Log.from_json(log) for log in self._chain.request("eth_getLogs", query)]
         self._database.executemany(
-            "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    *(
-                        log.block_number,
-                        log.index,
-                        log.block_hash,
-                        log.transaction_hash,
-                        log.address,
-                        log.data,
-                    ),
-                    *(*log.topics, None, None, None, None)[:4],
-                )
-                for log in logs
-            ],
+            "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [_row(log) for log in logs]
         )
-        self._database.execute("INSERT INTO cursor VALUES (?, ?)", (last, block_hash))
+        self._database.execute("INSERT INTO cursor VALUES (?, ?)", cursor)
         self._database.execute("DELETE FROM cursor WHERE block < ?", (last - SPAN,))
         self._database.commit()
+
+
+def _row(log: Log) -> tuple[Any, ...]:
+    topics = (*log.topics, *(None,) * (4 - len(log.topics)))
+    place = (log.block_number, log.index, log.block_hash, log.transaction_hash)
+    return (*place, log.address, log.data, *topics)

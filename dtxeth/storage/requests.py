@@ -19,7 +19,8 @@ from dtxeth.chain.bindings.file_registry import FileRegistry
 from dtxeth.errors import PolicyError
 
 LIFETIME = 60
-"""Seconds of chain time for which a request is good; a node refuses deadlines farther away."""
+"""Seconds of chain time for which a request is good."""
+_FARTHEST = 2 * LIFETIME  # the node may see the chain's latest blocks later than the sender does
 
 _TYPES = {
     "Request": [
@@ -109,7 +110,7 @@ class RequestGate:
             CryptoError: The signature is not one.
         """
         now = self._registry.chain.now()
-        if not now <= credentials.deadline <= now + LIFETIME:
+        if not now <= credentials.deadline <= now + _FARTHEST:
             raise PolicyError(
                 f"request with deadline {credentials.deadline} at time {now}: "
                 f"sign it anew, for at most {LIFETIME} seconds"

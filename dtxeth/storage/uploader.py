@@ -174,15 +174,19 @@ def _seal_into(spool: BinaryIO, reader: BinaryIO, file_key: bytes) -> _Sealed:
 
 
 def _survey(clients: Iterable[NodeClient]) -> tuple[dict[str, int], list[NodeError]]:
-    """Ask every node for its free bytes; those that do not answer drop out."""
-    free: dict[str, int] = {}
-    faults: list[NodeError] = []
-    for client in clients:
+    """Ask every node for its free bytes, all at once; those that do not answer drop out."""
+
+    def ask(client: NodeClient) -> int | NodeError:
         try:
-            free[client.address] = client.status().free
+            return client.status().free
         except NodeError as fault:
-            faults.append(fault)
-    return free, faults
+            return fault
+
+    with ThreadPoolExecutor(_PARALLEL_NODES) as pool:
+        answers = {client.address: pool.submit(ask, client) for client in clients}
+    told = {node: answer.result() for node, answer in answers.items()}
+    free = {node: answer for node, answer in told.items() if isinstance(answer, int)}
+    return free, [answer for answer in told.values() if isinstance(answer, NodeError)]
 
 
 @dataclass

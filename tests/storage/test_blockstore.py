@@ -33,6 +33,7 @@ from dtxeth.storage.blockstore import (
     digest_of_cid,
     kubo_app,
 )
+from dtxeth.storage.blockstore.kubo_server import _only_file as only_part
 
 IPFS = Path(__file__).parents[2] / "hardhat-free-env" / "ipfs"
 MISSING = cid_of(b"nobody stores this")
@@ -261,6 +262,15 @@ def test_rpc_refuses_what_is_not_one_block(embedded: EmbeddedBlockStore) -> None
             assert "block" in bad.json()["Message"]
         assert client.post("/pin/ls", params={"arg": cid_of(b"data")}).status_code == 500
         assert embedded.repo_stat().blocks == 1
+
+
+@given(st.binary(max_size=60), st.binary(max_size=80))
+def test_hostile_envelopes(content_type: bytes, body: bytes) -> None:
+    """Whatever is posted, it is one file or refused; a well-formed envelope gives back its file."""
+    for kind, posted in ((content_type.decode("latin-1"), body), ('x; boundary="b"', b"--b\r\n" + body)):
+        with contextlib.suppress(InputError):
+            assert only_part(kind, posted) in posted
+    assert only_part('x; boundary="bound"', b"--bound\r\nA: b\r\n\r\n" + body + b"\r\n--bound--\r\n") == body
 
 
 def test_no_daemon_at_the_address() -> None:

@@ -268,7 +268,7 @@ def test_replay_after_a_restart_and_deadlines(world: World) -> None:
         node.abandon(credentials, FILE)
     late = sender.signer.sign(node.address, "DELETE", api.holding_of(FILE))
     with pytest.raises(PolicyError, match="sign it anew"):
-        node.abandon(replace(late, deadline=late.deadline + 1), FILE)
+        node.abandon(replace(late, deadline=late.deadline + LIFETIME + 1), FILE)
     world.chain.advance(LIFETIME + 1)
     for old in (late, credentials):
         with pytest.raises(PolicyError, match="sign it anew"):

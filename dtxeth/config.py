@@ -64,6 +64,8 @@ class LocalConfig(TomlConfig):
     """Bytes that each storage node offers."""
     url: str | None = None
     """JSON-RPC URL of a development node; without it the chain is in the process."""
+    ipfs: str | None = None
+    """Multiaddr of an IPFS daemon's RPC for the pieces; without it each storage node has a folder."""
 
 
 class OwnerConfig(TomlConfig):

@@ -23,10 +23,13 @@ def init(
     url: Annotated[
         str | None, typer.Option(help="JSON-RPC URL of a development node; else in-process.")
     ] = None,
+    ipfs: Annotated[
+        str | None, typer.Option(help="Multiaddr of an IPFS daemon for the pieces; else folders.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Create a network: deploy the contracts, register storage nodes and executors."""
-    with LocalNetwork(storage_nodes, executors, home=home, url=url) as network:
+    with LocalNetwork(storage_nodes, executors, home=home, url=url, ipfs=ipfs) as network:
         show_record(_describe(network), as_json=json)
 
 
@@ -43,6 +46,7 @@ def _describe(network: LocalNetwork) -> dict[str, object]:
         "chain": network.config.url or "in-process",
         "chain_id": network.chain.chain_id,
         "block": network.chain.block_number,
+        "pieces": network.config.ipfs or "folders",
         "storage_nodes": network.config.storage_nodes,
         "executors": network.config.executors,
     } | dict(network.contracts.deployment.addresses)

@@ -30,6 +30,7 @@ from dtxeth.roles.executor import Executor
 from dtxeth.roles.network import Network
 from dtxeth.roles.requester import Requester
 from dtxeth.roles.storage_node import StorageNode
+from dtxeth.storage.blockstore import BlockStore, EmbeddedBlockStore, IpfsBlockStore
 
 ALLOWANCE = 1000 * 10**18
 """Wei that a development chain's faucet gives to whoever joins."""
@@ -54,10 +55,13 @@ class LocalNetwork(Network):
         executors: How many executors to start.
         home: Folder that keeps everything, so that :meth:`open` can go on later; by default a temporary one.
         url: JSON-RPC URL of a development node, such as anvil's; by default the chain is in the process.
+        ipfs: Multiaddr of an IPFS daemon's RPC, such as ``/ip4/127.0.0.1/tcp/5001``, where the storage nodes keep
+            their pieces; by default each has a folder.
 
     Raises:
         ConfigError: A number is out of range, or ``home`` has a network already.
         ChainUnavailableError: No chain answers at ``url``.
+        StorageError: No IPFS daemon answers at ``ipfs``.
     """
 
     def __init__(
@@ -67,8 +71,11 @@ class LocalNetwork(Network):
         *,
         home: Path | str | None = None,
         url: str | None = None,
+        ipfs: str | None = None,
     ) -> None:
-        config = LocalConfig.of("the network", storage_nodes=storage_nodes, executors=executors, url=url)
+        config = LocalConfig.of(
+            "the network", storage_nodes=storage_nodes, executors=executors, url=url, ipfs=ipfs
+        )
         self._temporary = tempfile.TemporaryDirectory(prefix="dtxeth-") if home is None else None
         folder = Path(self._temporary.name) if self._temporary else Path(home or "")
         if (folder / "network.toml").exists():
@@ -146,9 +153,13 @@ class LocalNetwork(Network):
     def storage(self, name: str) -> StorageNode:
         """The storage node of this name, who joins the network if new."""
         home = self.home / "nodes" / name
-        return self._join(
-            "storage", name, lambda account: StorageNode(self, account, name, home, self.config.capacity)
-        )
+        ipfs, capacity = self.config.ipfs, self.config.capacity
+
+        def start(account: Account) -> StorageNode:
+            store: BlockStore = EmbeddedBlockStore(home / "blocks") if ipfs is None else IpfsBlockStore(ipfs)
+            return StorageNode(self, account, name, home, store, capacity)
+
+        return self._join("storage", name, start)
 
     @property
     def actors(self) -> list[Actor]:

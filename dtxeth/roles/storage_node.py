@@ -16,7 +16,7 @@ from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
 from dtxeth.storage import NodeLimits
 from dtxeth.storage import StorageNode as StorageService
-from dtxeth.storage.blockstore import EmbeddedBlockStore
+from dtxeth.storage.blockstore import BlockStore
 
 log = structlog.get_logger(__name__)
 
@@ -28,18 +28,22 @@ class StorageNode(Actor):
         network: The surroundings.
         account: Signs acknowledgements and proofs.
         name: Name under which it registers, unique among storage nodes.
-        home: Folder for its pieces and records.
+        home: Folder for its records.
+        store: Where its pieces go.
         capacity: Bytes that it offers.
     """
 
-    def __init__(self, network: Network, account: Account, name: str, home: Path, capacity: int) -> None:
+    def __init__(
+        self, network: Network, account: Account, name: str, home: Path, store: BlockStore, capacity: int
+    ) -> None:
         super().__init__(network, account, name)
         self.home = home
+        home.mkdir(parents=True, exist_ok=True)
         self.service = StorageService(
             account,
             self.contracts.file_registry,
             self.contracts.file_authorization,
-            EmbeddedBlockStore(home / "blocks"),
+            store,
             NodeLimits(capacity),
             home / "node.sqlite",
         )
@@ -53,13 +57,15 @@ class StorageNode(Actor):
         """Stop serving and answering, as if the process had died; what is stored stays on disk."""
         self.network.close_door(self.address)
         self.network.remove_worker(self)
+        self.service.close()
 
     def heartbeat(self) -> None:
         """Say on chain that this node is alive; one in a slot counts."""
         self.contracts.node_registry.heartbeat(sender=self.account)
 
     def step(self) -> bool:
-        """Draw and answer the challenges of own holdings."""
+        """Draw and answer the challenges of own holdings; free what was staged and never published."""
+        self.service.forget_stale()
         return self._challenges.work(self._answer)
 
     def _answer(self, opened: ChallengeOpened) -> Outcome:

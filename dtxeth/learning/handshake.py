@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dtxeth.crypto.paillier import PrivateKey, PublicKey
 from dtxeth.errors import CryptoError, DataError, PeerError
-from dtxeth.learning.policy import Floors
+from dtxeth.learning.policy import Floors, Policy
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Table
 from dtxeth.transport.channel import Channel
@@ -40,7 +40,7 @@ class TaskContext:
 
 
 class Hello(Message):
-    """First message: what everybody has to agree on, and the sender's floors."""
+    """First message: what everybody has to agree on, and what the sender's owner demands."""
 
     version: int
     kind: Annotated[str, Field(max_length=16)]
@@ -50,9 +50,8 @@ class Hello(Message):
     model: Annotated[str, Field(max_length=128)]
     rows: Annotated[int, Field(ge=1)]
     features: Annotated[int, Field(ge=1)]
-    floor_rows: Annotated[int, Field(ge=1)]
-    floor_leverage: Annotated[float, Field(gt=0, le=1)]
-    lowered: bool
+    min_rows: Annotated[int, Field(ge=1)] | None
+    max_leverage: Annotated[float, Field(gt=0, le=1)]
 
 
 class LabelHolder(Message):
@@ -81,7 +80,7 @@ def greet(
     table: Table,
     spec: TaskSpec,
     context: TaskContext,
-    floors: Floors,
+    policy: Policy,
     model: str,
 ) -> dict[str, Hello]:
     """Exchange greetings; return everybody's once they agree on the task."""
@@ -94,9 +93,8 @@ def greet(
         model=model,
         rows=len(table),
         features=len(table.features),
-        floor_rows=floors.rows,
-        floor_leverage=floors.leverage,
-        lowered=floors.lowered,
+        min_rows=policy.min_rows,
+        max_leverage=policy.max_leverage,
     )
     for peer in channel.peers:
         send(channel, peer, "hello", mine)
@@ -114,6 +112,15 @@ def greet(
             )
         hellos[peer] = theirs
     return hellos
+
+
+def floors_of(hellos: Mapping[str, Hello]) -> dict[str, Floors]:
+    """Return what the owner of each party demands, given everybody's greeting."""
+    most = max(hello.features for hello in hellos.values())
+    return {
+        party: Policy(min_rows=hello.min_rows, max_leverage=hello.max_leverage).floors(most)
+        for party, hello in hellos.items()
+    }
 
 
 def find_active(channel: Channel, has_label: bool) -> str:

@@ -1,19 +1,20 @@
 """Policy: what a data owner allows its executor to take part in.
 
-What a party learns from training is its own batch-summed gradients: linear equations about the residuals of
-all rows. The floors keep these far from solvable: many rows for each feature, and no row that dominates a
-party's features. The defaults can be lowered, but a floor holds for the joint rows, so every owner has to
-lower its own.
+What a party learns from training is its own batch-summed gradients: linear equations about the residuals of all
+rows. The floors keep these far from solvable: many rows for each feature of whoever has most, and no row that
+dominates a party's features. They protect every owner from every other, so the strictest owner's hold for all:
+to lower one, every owner has to lower it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from dtxeth.errors import PolicyError
+from dtxeth.errors import ConfigError, PolicyError
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix
 
@@ -21,7 +22,7 @@ DEFAULT_LEVERAGE: Final = 0.5
 
 
 def default_rows(features: int) -> int:
-    """Least rows in a batch for a party with ``features`` features, unless its owner says otherwise."""
+    """Return the least rows in a batch when the party with most features has ``features``."""
     return max(256, 10 * features)
 
 
@@ -31,7 +32,7 @@ class Floors:
 
     Attributes:
         rows: Least number of rows.
-        leverage: Largest leverage xᵢᵀ(XᵀX)⁻¹xᵢ of a row in the party's features; rows above it are set aside.
+        leverage: Largest leverage xᵢᵀ(XᵀX)⁻¹xᵢ of a row in any party's features; rows above it are set aside.
         lowered: Whether one of them is weaker than the default.
     """
 
@@ -43,7 +44,7 @@ class Floors:
         """Raise :class:`PolicyError` when ``rows`` is below the floor; ``what`` names them in the message."""
         if rows < self.rows:
             raise PolicyError(
-                f"{what}: {rows} rows, the data owner's floor is {self.rows}: bring more common rows"
+                f"{what}: {rows} rows, the data owners' floor is {self.rows}: bring more common rows"
             )
 
 
@@ -53,11 +54,14 @@ class Policy:
 
     Attributes:
         min_rows: Least rows in a batch; ``None``: max(256, 10·features).
-        max_leverage: Rows of higher leverage in the owner's own features are set aside by all parties.
+        max_leverage: Rows of higher leverage in any party's features are set aside.
         requesters: Accounts whose tasks are welcome; ``None``: any.
         algorithms: Algorithms that are welcome; ``None``: any.
         max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
             rows.
+
+    Raises:
+        ConfigError: A floor that is out of range.
     """
 
     min_rows: int | None = None
@@ -65,6 +69,12 @@ class Policy:
     requesters: frozenset[str] | None = None
     algorithms: frozenset[str] | None = None
     max_tasks: int = 16
+
+    def __post_init__(self) -> None:
+        if self.min_rows is not None and self.min_rows < 1:
+            raise ConfigError(f"policy min_rows is {self.min_rows}: it starts at 1")
+        if not 0 < self.max_leverage <= 1:
+            raise ConfigError(f"policy max_leverage is {self.max_leverage}: a leverage is above 0, up to 1")
 
     def admit(self, spec: TaskSpec, requester: str, earlier: int, features: int | None = None) -> None:
         """Decide on a task before anything is fetched.
@@ -92,11 +102,21 @@ class Policy:
         if earlier >= limit:
             raise PolicyError(f"the file took part in {earlier} {spec.kind} tasks, the owner allows {limit}")
 
-    def floors(self, features: int) -> Floors:
-        """Return the floors for a party with ``features`` features."""
-        default = default_rows(features)
+    def floors(self, most_features: int) -> Floors:
+        """Return what the owner demands when the party with most features has ``most_features``."""
+        default = default_rows(most_features)
         rows = default if self.min_rows is None else self.min_rows
         return Floors(rows, self.max_leverage, rows < default or self.max_leverage > DEFAULT_LEVERAGE)
+
+
+def strictest(floors: Iterable[Floors]) -> Floors:
+    """Return the floors that satisfy every owner."""
+    demands = list(floors)
+    return Floors(
+        rows=max(floor.rows for floor in demands),
+        leverage=min(floor.leverage for floor in demands),
+        lowered=all(floor.lowered for floor in demands),
+    )
 
 
 def leverages(values: Matrix) -> Matrix:

@@ -34,7 +34,7 @@ def screen(channel: Channel, values: Matrix, batch_size: int | None, floors: Flo
         channel: This party's channel.
         values: Its features of the common rows, in the common order; shape (rows, features).
         batch_size: As in the spec.
-        floors: What its owner demands.
+        floors: What the owners demand.
 
     Returns:
         Positions of the rows to keep, ascending; the same at every party.

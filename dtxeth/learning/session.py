@@ -11,7 +11,7 @@ import secrets as entropy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
@@ -23,10 +23,11 @@ from dtxeth.learning.handshake import (
     TaskContext,
     exchange_commitments,
     exchange_keys,
+    floors_of,
     greet,
 )
 from dtxeth.learning.part import Label, ModelPart, Moments
-from dtxeth.learning.policy import Policy
+from dtxeth.learning.policy import Floors, Policy, strictest
 from dtxeth.learning.predict import Prediction, collect, send_scores
 from dtxeth.learning.screening import screen
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
@@ -87,13 +88,13 @@ def train(
     with _giving_up_aloud(channel):
         _check_table(channel, active, table, spec, context, policy)
         parties = tuple(sorted((channel.name, *channel.peers)))
-        floors = policy.floors(len(table.features))
-        floors.check_rows(len(table), "the table")
-        hellos = greet(channel, active, table, spec, context, floors, model="")
+        policy.floors(len(table.features)).check_rows(len(table), "the table")
+        hellos = greet(channel, active, table, spec, context, policy, model="")
+        floors = floors_of(hellos)
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
-        used = aligned.keep(screen(channel, aligned.values, spec.batch_size, floors))
+        used = aligned.keep(screen(channel, aligned.values, spec.batch_size, strictest(floors.values())))
         moments = Moments.of(used.values, used.features)
         target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
         # only tests get a spec past validation that names a shorter key
@@ -120,7 +121,9 @@ def train(
             "aligned_rows": len(aligned),
             "rows": len(used),
             "key_bits": spec.key_bits,
-            "parties": [_describe(party, hellos[party], commitments[party]) for party in parties],
+            "parties": [
+                _describe(party, hellos[party], floors[party], commitments[party]) for party in parties
+            ],
         }
     own = {
         "seconds": time.perf_counter() - began,
@@ -165,8 +168,7 @@ def predict(
             raise DataError(f"the table's features are not those of the model: {', '.join(part.features)}")
         _check_rows(channel, table, context)
         policy.admit(spec, context.requester, context.earlier, len(table.features))
-        floors = policy.floors(len(table.features))
-        hellos = greet(channel, active, table, spec, context, floors, model=part.task)
+        hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         secrets = TaskSecrets(entropy.token_bytes(SECRET_BYTES), context.task)
         common = table.take(_common_ids(channel, table, hellos, context, secrets))
         if part.label is None:
@@ -226,10 +228,10 @@ def _target(values: Matrix, classes: tuple[str, str] | None, column: str) -> tup
     return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)
 
 
-def _describe(party: str, hello: Hello, commitment: bytes) -> dict[str, Any]:
+def _describe(party: str, hello: Hello, floors: Floors, commitment: bytes) -> dict[str, Any]:
     return {
         "party": party,
         "features": hello.features,
         "commitment": commitment.hex(),
-        "floors": {"rows": hello.floor_rows, "leverage": hello.floor_leverage, "lowered": hello.lowered},
+        "floors": asdict(floors),
     }

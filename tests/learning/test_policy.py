@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dtxeth.errors import PolicyError
-from dtxeth.learning.policy import Policy, leverages
+from dtxeth.errors import ConfigError, PolicyError
+from dtxeth.learning.policy import Floors, Policy, leverages, strictest
 from dtxeth.learning.spec import TaskSpec
 
 TRAIN = TaskSpec(algorithm="linear-vl", id="id", label="y")
@@ -27,8 +27,20 @@ def test_lower_floors_are_marked(policy: Policy) -> None:
 def test_rows_at_and_below_the_floor() -> None:
     floors = Policy().floors(15)
     floors.check_rows(256, "the common rows")
-    with pytest.raises(PolicyError, match="the common rows: 255 rows, the data owner's floor is 256"):
+    with pytest.raises(PolicyError, match="the common rows: 255 rows, the data owners' floor is 256"):
         floors.check_rows(255, "the common rows")
+
+
+def test_the_strictest_owner_counts() -> None:
+    low, default = Policy(min_rows=50, max_leverage=0.9).floors(15), Policy(max_leverage=0.4).floors(15)
+    assert strictest([low, default]) == Floors(rows=256, leverage=0.4, lowered=False)
+    assert strictest([low, low]) == low
+
+
+@pytest.mark.parametrize("floor", [{"min_rows": 0}, {"max_leverage": 0.0}, {"max_leverage": 1.1}])
+def test_floors_out_of_range(floor: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"policy {next(iter(floor))} is "):
+        Policy(**floor)
 
 
 def test_requesters_and_algorithms() -> None:

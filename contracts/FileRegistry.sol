@@ -193,8 +193,7 @@ contract FileRegistry is IFileRegistry, EIP712 {
     }
 
     /// @dev Adds one holding for each acknowledgement, or reverts. An acknowledgement counts once, for a node has one holding
-    /// of
-    /// a file; it counts for this file, owner, expiry, contract and chain only, for the node has signed them.
+    /// of a file; it counts for this file, owner, expiry, contract and chain only, for the node has signed them.
     function _addHoldings(
         bytes32 fileId,
         uint64 expiresAt,

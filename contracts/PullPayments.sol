@@ -5,8 +5,7 @@ import {IPullPayments} from "./interfaces/IPullPayments.sol";
 
 /// @title Payments that the payee fetches
 /// @dev Nothing but withdraw sends value, and it settles its own state before it does: a payee that re-enters finds no credit,
-/// and a
-/// payee that refuses payment harms nobody else.
+/// and a payee that refuses payment harms nobody else.
 abstract contract PullPayments is IPullPayments {
     mapping(address account => uint256 amount) private _credits;
 

@@ -166,8 +166,7 @@ contract StorageChallenge is IStorageChallenge, PullPayments {
 
     /// @dev One leaf from each of `leaves` equal stretches: ascending and distinct by construction, and no more likely to miss
     /// altered leaves than independent draws (the product of the stretches' chances is at most the power of their mean). A
-    /// stretch
-    /// is shorter than 2^32, so the bias of the modulo is below 2^-224.
+    /// stretch is shorter than 2^32, so the bias of the modulo is below 2^-224.
     function _drawIndices(
         bytes32 seed,
         uint256 leafCount,

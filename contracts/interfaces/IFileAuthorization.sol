@@ -157,8 +157,7 @@ interface IFileAuthorization {
 
     /// @notice Authorize an account for a live file of the sender's without being asked.
     /// @dev Approves the application of that account for the same file and task if one waits, so that nobody can be in the way
-    /// of
-    /// a grant by applying; refused while an approved one is current.
+    /// of a grant by applying; refused while an approved one is current.
     /// @param fileId The file.
     /// @param applier Who may read it.
     /// @param taskId The task it is for.

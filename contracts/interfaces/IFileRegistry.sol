@@ -5,8 +5,7 @@ pragma solidity 0.8.30;
 /// @notice The record of every file: who owns it, until when it is kept, where its sealed manifest is, and which storage node
 /// has acknowledged what.
 /// @dev State grows with the number of nodes of a file, not with its bytes. Names and plaintext hashes are sealed; owner,
-/// sizes,
-/// rows and times are public. A time counts up to and including its second.
+/// sizes, rows and times are public. A time counts up to and including its second.
 interface IFileRegistry {
     /// @notice A group of files of one owner, kept with the same redundancy.
     /// @param owner Account whose namespace it is.

@@ -3,8 +3,7 @@ pragma solidity 0.8.30;
 
 /// @title Proofs that a storage node still has the bytes
 /// @notice The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers with these
-/// leaves
-/// and their Merkle proof, in time.
+/// leaves and their Merkle proof, in time.
 /// @dev
 ///   Opened ─draw→ ToProve ─prove→ Proved, or Failed (Wrong)
 ///   Opened ─close (never drawn)→ Void      ToProve ─close (lapsed)→ Failed (Missed)

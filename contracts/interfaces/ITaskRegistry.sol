@@ -322,8 +322,7 @@ interface ITaskRegistry {
 
     /// @notice Publish a task; the value sent is the reward and is locked.
     /// @dev Executors must be online, files must outlive finishBy. A Predict task needs a finished Train task of the sender's
-    /// and
-    /// the same executors in the same order, for each of them keeps its part of the model.
+    /// and the same executors in the same order, for each of them keeps its part of the model.
     /// @param proposal The task.
     /// @return taskId Its number.
     function publish(Proposal calldata proposal) external payable returns (uint256 taskId);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +26,7 @@ from dtxeth.chain.bindings.events import (
     Credited,
 )
 from dtxeth.chain.bindings.types import ChallengeStatus, Fault
+from dtxeth.crypto import merkle
 from tests.contracts.world import NOTHING, RULES, World, account, event, refused
 
 OWNER, STRANGER, NODE = account("owner-1"), account("stranger"), account("node-1")
@@ -212,3 +214,20 @@ def test_another_nodes_copy_does_not_answer(world: World) -> None:
     challenge_id = world.draw(file)
     world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-2"), sender=NODE)
     assert world.challenges.challenge(challenge_id).fault == Fault.WRONG
+
+
+def test_an_answer_for_a_gibibyte_costs_at_most_36000_gas_a_leaf(world: World) -> None:
+    publication = world.publication(OWNER)
+    leaf_count = 2**30 // merkle.LEAF_SIZE + 1
+    given = world.acknowledge("node-1", OWNER, publication, leafCount=leaf_count, size=2**30)
+    world.files.publish(publication, [given], sender=OWNER)
+    world.challenges.open(1, 32, sender=OWNER, value=32 * RULES.deposit_per_leaf)
+    world.chain.mine(RULES.draw_delay)
+    world.challenges.draw(1, sender=OWNER)
+
+    leaves = [hashlib.shake_128(bytes([number])).digest(merkle.LEAF_SIZE) for number in range(32)]
+    with pytest.raises(InvalidProofLength) as caught:
+        world.challenges.prove(1, leaves, [], sender=NODE)
+    proof = [hashlib.sha256(number.to_bytes(2, "big")).digest() for number in range(caught.value.expected)]
+    receipt = world.challenges.prove(1, leaves, proof, sender=NODE)  # wrong, and as dear as a right one
+    assert receipt.gas_used < 32 * 36_000

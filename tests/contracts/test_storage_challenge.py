@@ -114,12 +114,6 @@ def test_challenges_of_one_holding_go_on_without_end(world: World) -> None:
     assert len(seeds) == 5
 
 
-def test_the_deposit_covers_the_gas_of_an_answer(world: World) -> None:
-    challenge_id = world.draw(world.publish("owner-1"), 32)
-    receipt = world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-1"), sender=NODE)
-    assert receipt.gas_used < 32 * 20_000
-
-
 # --- opening ---
 
 

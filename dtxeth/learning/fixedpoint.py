@@ -58,7 +58,8 @@ def check_headroom(values: Matrix, precision: int, parties: int, key_bits: int) 
 def encode(values: Matrix, precision: int) -> NDArray[np.int64]:
     """Round ``values`` to multiples of 2^−precision, as integers.
 
-    |values| ≤ 2¹⁶ and precision ≤ 28 as checked before, so that 64 bits are plenty.
+    Standardised features are at most √rows, residuals at most :data:`MAX_RESIDUAL`, and precision at most 28:
+    64 bits are plenty.
     """
     return np.rint(np.ldexp(values, precision)).astype(np.int64)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from dtxeth.learning import Policy, Prediction, Table, TaskContext, TaskSpec, Training, predict, train
-from dtxeth.transport import Channel, memory_channels
+from dtxeth.transport import Channel, memory_channels, run_in_process
 
 T = TypeVar("T")
 
@@ -77,18 +78,19 @@ def train_all(
     channels: Mapping[str, Channel] | None = None,
     secrets: Mapping[str, bytes] | None = None,
     context: TaskContext | None = None,
+    isolated: bool = False,
 ) -> dict[str, Training]:
-    """Run ``train`` at every party; results or exceptions."""
+    """Run ``train`` at every party, as threads or as processes; results or exceptions."""
     channels = channels or memory_channels(tables)
 
-    def program(name: str) -> Training:
+    def run(name: str) -> Training:
         policy = (policies or {}).get(name, Policy())
-        secret = (secrets or {}).get(name)
-        return train(
-            channels[name], ACTIVE, tables[name], spec, policy, context or context_of(tables), secret=secret
-        )
+        program = partial(train, secret=(secrets or {}).get(name))
+        if isolated:
+            program = partial(run_in_process, program)
+        return program(channels[name], ACTIVE, tables[name], spec, policy, context or context_of(tables))
 
-    return run_parties({name: lambda name=name: program(name) for name in tables})
+    return run_parties({name: lambda name=name: run(name) for name in tables})
 
 
 def predict_all(

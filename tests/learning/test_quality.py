@@ -121,7 +121,7 @@ def test_many_rounds_reach_the_optimum(algorithm: str) -> None:
 def test_thirty_rounds_at_full_key_length_equal_the_twin(algorithm: str) -> None:
     study = STUDIES[algorithm]
     spec = spec_for(algorithm, max_rounds=30, tolerance=0.0)
-    trainings = train_all(study.train, spec)
+    trainings = train_all(study.train, spec, isolated=True)
     assert trainings[ACTIVE].report["rounds"] == 30
     assert trainings[ACTIVE].report["engine"] == "paillier-2048 gmpy2"
     ids = {name: training.ids for name, training in trainings.items()}

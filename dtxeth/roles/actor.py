@@ -103,6 +103,16 @@ class Actor:
             for number in earlier
         )
 
+    def withdraw(self) -> int:
+        """Take what the contracts owe this account: rewards, refunds, deposits; returns wei."""
+        taken = 0
+        for contract in (self.contracts.task_registry, self.contracts.storage_challenge):
+            owed = contract.credit_of(self.address)
+            if owed:
+                contract.withdraw(sender=self.account)
+            taken += owed
+        return taken
+
     def _publish_encryption_key(self) -> None:
         keys = self.contracts.key_registry
         published, version = keys.key_of(self.address)

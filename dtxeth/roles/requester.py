@@ -117,13 +117,6 @@ class Requester(Actor):
         """Withdraw a task that has not started; the reward comes back."""
         self.contracts.task_registry.cancel(task_id, sender=self.account)
 
-    def withdraw(self) -> int:
-        """Take what the escrow owes this account; returns wei."""
-        owed = self.contracts.task_registry.credit_of(self.address)
-        if owed:
-            self.contracts.task_registry.withdraw(sender=self.account)
-        return owed
-
     def published_spec(self, task_id: int) -> bytes:
         """The spec of a task as published, canonical JSON."""
         for published in self.network.index.events(TaskPublished, task_id=task_id):

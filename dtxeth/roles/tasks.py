@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
+from pydantic_core import from_json
 
-from dtxeth.chain.bindings.events import TaskFailed, TaskFinished, TaskRejected, TaskTimedOut
+from dtxeth.chain.bindings.events import ReportsDisagree, TaskFailed, TaskFinished, TaskRejected, TaskTimedOut
 from dtxeth.chain.bindings.types import Task as TaskRecord
 from dtxeth.chain.bindings.types import TaskStatus
 from dtxeth.errors import TaskError
@@ -83,6 +83,9 @@ class Task(Generic[R]):
         index = self.network.index
         for failed in index.events(TaskFailed, task_id=self.task_id):
             return f": executor {failed.executor} says: {failed.reason}"
+        for odd in index.events(ReportsDisagree, task_id=self.task_id):
+            ours, theirs = odd.expected_hash.hex(), odd.result_hash.hex()
+            return f": executor {odd.executor} reports result 0x{theirs}, those before it 0x{ours}"
         for rejected in index.events(TaskRejected, task_id=self.task_id):
             return f": executor {rejected.executor} says: {rejected.reason}"
         for lapsed in index.events(TaskTimedOut, task_id=self.task_id):
@@ -91,8 +94,18 @@ class Task(Generic[R]):
 
 
 def read_model(finished: TaskFinished) -> TrainedModel:
-    """Make the handle of a model from the end of its training task."""
-    return TrainedModel(finished.task_id, json.loads(finished.result))
+    """Make the handle of a model from the end of its training task.
+
+    Raises:
+        TaskError: What the executors reported is not a JSON object.
+    """
+    try:
+        report = from_json(finished.result)
+    except ValueError:
+        report = None
+    if not isinstance(report, dict):
+        raise TaskError(f"task {finished.task_id}: its executors reported no JSON object as the result")
+    return TrainedModel(finished.task_id, report)
 
 
 def read_table(content: bytes) -> pd.DataFrame:

@@ -50,12 +50,16 @@ class DataOwner(FileOwner):
         network: The surroundings.
         account: Signs its transactions and requests.
         name: What people call it.
-        policy: Rules for applications; None leaves them to :meth:`approve` and :meth:`reject`.
+        policy: Rules for applications; its floors travel with every approval.
+        manual: Leave applications to :meth:`approve` and :meth:`reject`.
     """
 
-    def __init__(self, network: Network, account: Account, name: str, policy: Policy | None = None) -> None:
+    def __init__(
+        self, network: Network, account: Account, name: str, policy: Policy, *, manual: bool = False
+    ) -> None:
         super().__init__(network, account, name)
         self.policy = policy
+        self.manual = manual
         self._applications = Inbox(network.index, AuthorizationApplied, owner=self.address)
         self._challenges = Inbox(network.index, ChallengeOpened, challenger=self.address)
 
@@ -79,7 +83,7 @@ class DataOwner(FileOwner):
             ContractRevert: Not an open application for a file of this owner.
         """
         record = self.contracts.file_authorization.authorization(authorization_id)
-        wrapped = self.wrap_for(record.applier, record.file_id, record.task_id, self.policy or Policy())
+        wrapped = self.wrap_for(record.applier, record.file_id, record.task_id, self.policy)
         expires_at = self.contracts.file_registry.file_of(record.file_id).expires_at
         self.contracts.file_authorization.approve(authorization_id, wrapped, expires_at, sender=self.account)
 
@@ -139,17 +143,17 @@ class DataOwner(FileOwner):
         record = self.contracts.file_authorization.authorization(applied.authorization_id)
         if record.status is not AuthorizationStatus.UNAPPROVED:
             return Outcome.DONE
-        if self.policy is None:
+        if self.manual:
             return Outcome.WAITING
         try:
-            self._judge(applied, self.policy)
+            self._judge(applied)
         except PolicyError as refusal:
             self.reject(applied.authorization_id, str(refusal))
         else:
             self.approve(applied.authorization_id)
         return Outcome.MOVED
 
-    def _judge(self, applied: AuthorizationApplied, policy: Policy) -> None:
+    def _judge(self, applied: AuthorizationApplied) -> None:
         """Raise PolicyError unless the policy admits the applier to the file for the task."""
         index, tasks = self.network.index, self.contracts.task_registry
         published = index.events(TaskPublished, task_id=applied.task_id)
@@ -163,9 +167,9 @@ class DataOwner(FileOwner):
         except DtxethError as error:
             raise PolicyError(f"the spec of task {applied.task_id} cannot be used: {error}") from None
         record = tasks.task_of(applied.task_id)
-        if record.finish_by > self.contracts.file_registry.file_of(applied.file_id).expires_at:
-            raise PolicyError(f"task {applied.task_id} may outlast the file")
-        policy.admit(spec, record.requester, self.tasks_before(applied.file_id, applied.task_id, record.kind))
+        self.policy.admit(
+            spec, record.requester, self.tasks_before(applied.file_id, applied.task_id, record.kind)
+        )
 
     def _follow(self, opened: ChallengeOpened) -> Outcome:
         challenges = self.contracts.storage_challenge

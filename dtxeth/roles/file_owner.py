@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded, NodeRegistered
 from dtxeth.chain.bindings.types import Role
-from dtxeth.errors import DataError, InputError, UnknownNameError
+from dtxeth.errors import DataError, InputError, NotEnoughNodesError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.table import Table
 from dtxeth.roles import grants
@@ -19,6 +19,9 @@ from dtxeth.roles.files import FileRef, StoredFile
 from dtxeth.storage import StorageNodeApi, Terms, owned_file_key, unseal_info, upload, wrap_file_key
 
 DAY = 24 * 3600
+
+MAX_DAYS = 36_525
+"""A century: no file is kept longer."""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
@@ -50,6 +53,7 @@ class FileOwner(Actor):
         days: int = 365,
         id: str | None = None,
         label: str | None = None,
+        binary: bool = False,
         progress: Progress | None = None,
     ) -> StoredFile:
         """Seal a file, spread it over the online storage nodes, and publish it in one transaction.
@@ -60,6 +64,7 @@ class FileOwner(Actor):
             days: How long to keep it.
             id: Column of row ids: the table is checked as executors will, before anything is sent.
             label: Label column, to be checked too.
+            binary: The label must have exactly two values, as logistic regression needs.
             progress: Called as pieces reach their nodes.
 
         Raises:
@@ -69,7 +74,7 @@ class FileOwner(Actor):
         """
         path = Path(path)
         try:
-            rows, columns = (0, ()) if path.suffix != ".csv" else _shape(path, id, label)
+            rows, columns = (0, ()) if path.suffix != ".csv" else _shape(path, id, label, binary)
             with path.open("rb") as reader:
                 return self._store(reader, path.name, namespace, rows, columns, days, progress)
         except OSError as error:
@@ -139,8 +144,8 @@ class FileOwner(Actor):
         days: int,
         progress: Progress | None,
     ) -> StoredFile:
-        if days < 1:
-            raise InputError(f"a file cannot be kept for {days} days: give at least 1")
+        if not 1 <= days <= MAX_DAYS:
+            raise InputError(f"a file cannot be kept for {days} days: give 1 to {MAX_DAYS}")
         terms = Terms(name, self._namespace(namespace), self.network.chain.now() + days * DAY, rows, columns)
         stored = upload(
             reader,
@@ -163,6 +168,10 @@ class FileOwner(Actor):
                 known = ", ".join(sorted(added.name for added in own)) or "none"
                 raise UnknownNameError(
                     f"{self.name} has no namespace {name!r} (there are: {known}): add it first"
+                )
+            if (online := len(self._online_nodes())) < self.default_replicas:
+                raise NotEnoughNodesError(
+                    f"{online} usable storage nodes, {self.default_replicas} replicas: start more nodes"
                 )
             self.add_namespace(name, self.default_replicas)
         return self.contracts.file_registry.namespace_id_of(self.address, name)
@@ -188,10 +197,10 @@ class FileOwner(Actor):
         )
 
 
-def _shape(path: Path, id: str | None, label: str | None) -> tuple[int, tuple[str, ...]]:
+def _shape(path: Path, id: str | None, label: str | None, binary: bool) -> tuple[int, tuple[str, ...]]:
     """Count the rows of a table and name its columns, without holding more than a row in memory."""
     if id is not None:
-        table = Table.from_csv(path.read_bytes(), id, label, name=path.name)
+        table = Table.from_csv(path.read_bytes(), id, label, binary=binary, name=path.name)
         return len(table), (id, *table.features)
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:

@@ -16,7 +16,7 @@ class StoredFile:
         name: What its owner calls it; sealed, so only readers know.
         owner: Address of the owner.
         namespace: Name of the namespace.
-        size: Bytes of the plaintext.
+        size: Bytes of the sealed file, a little more than its plaintext; public.
         rows: Data rows if it is a table, else 0.
         published_at: Chain time of publication, in seconds.
         expires_at: Chain time until which it is kept, in seconds.

@@ -134,8 +134,8 @@ class LocalNetwork(Network):
         path = self.home / "owners" / f"{name}.toml"
         known = OwnerConfig.load(path) if path.exists() else OwnerConfig()
         config = known if policy is None and not manual else _to_config(policy or Policy(), manual)
-        owner = self._join("owner", name, lambda account: DataOwner(self, account, name))
-        owner.policy = None if config.manual else _to_policy(config)
+        owner = self._join("owner", name, lambda account: DataOwner(self, account, name, _to_policy(config)))
+        owner.policy, owner.manual = _to_policy(config), config.manual
         owner.default_replicas = DEFAULT_REPLICAS
         path.parent.mkdir(exist_ok=True, mode=0o700)
         config.save(path)

@@ -31,57 +31,95 @@ from typing import ClassVar
 
 
 class DtxethError(Exception):
-    """Base of every exception that dtxeth raises on purpose."""
+    """Base of every exception that dtxeth raises on purpose.
+
+    Remedy: Catch it around calls of the SDK, and show its text.
+    """
 
     exit_status: ClassVar[int] = 2
 
 
 class InputError(DtxethError, ValueError):
-    """What the caller gave cannot be used; it was refused before anything changed."""
+    """What the caller gave cannot be used; it was refused before anything changed.
+
+    Remedy: Change the named value and try again; nothing has to be undone.
+    """
 
 
 class UnknownNameError(InputError, LookupError):
-    """A name, address or id that stands for nothing: file, node, namespace, account, task, algorithm."""
+    """A name, address or id that stands for nothing: file, node, namespace, account, task, algorithm.
+
+    Remedy: Check the spelling, or list what there is (``dtxeth file list``, ``dtxeth task list``, …).
+    """
 
 
 class DataError(InputError):
-    """A table, column, label or row that cannot be learned from."""
+    """A table, column, label or row that cannot be learned from.
+
+    Remedy: Mend the CSV file where the message says, and upload it anew.
+    """
 
 
 class ConfigError(InputError):
-    """A configuration file or setting that is missing, unknown or out of range."""
+    """A configuration file or setting that is missing, unknown or out of range.
+
+    Remedy: Correct the named key or option.
+    """
 
 
 class KeystoreError(InputError):
-    """A keystore file that is missing or broken, or a password that does not open it."""
+    """A keystore file that is missing or broken, or a password that does not open it.
+
+    Remedy: Give another password or path; without both the account is lost.
+    """
 
 
 class ChainError(DtxethError):
-    """Something about the chain."""
+    """Something about the chain.
+
+    Remedy: See the subclass.
+    """
 
 
 class ChainUnavailableError(ChainError, ConnectionError):
-    """No EVM node answers at the given URL."""
+    """No EVM node answers at the given URL.
+
+    Remedy: Start the node, or correct the URL.
+    """
 
 
 class DeploymentError(ChainError):
-    """The chain has no deployment of ours, or the code at its addresses is not the code we ship."""
+    """The chain has no deployment of ours, or the code at its addresses is not the code we ship.
+
+    Remedy: Deploy with ``scripts/deploy.py``, or use the dtxeth and the record that belong to the chain.
+    """
 
 
 class ContractRevert(ChainError):  # noqa: N818 - the EVM's own word
-    """A contract refused a call; subclasses carry the custom error's name and values."""
+    """A contract refused a call; subclasses carry the custom error's name and values.
+
+    Remedy: Look the custom error up below; the transaction changed nothing.
+    """
 
 
 class CryptoError(DtxethError):
-    """A key, ciphertext, group element, signature or proof that is not valid."""
+    """A key, ciphertext, group element, signature or proof that is not valid.
+
+    Remedy: Use the account that it was made for; if it came from somebody else, do not trust it.
+    """
 
 
 class StorageError(DtxethError):
-    """Something about stored files."""
+    """Something about stored files.
+
+    Remedy: See the subclass; a disk that is full or not writable needs room.
+    """
 
 
 class NodeError(StorageError):
     """A storage node could not be reached, refused, or returned what it should not.
+
+    Remedy: None is needed while other nodes hold the piece: uploads and downloads go round the node.
 
     Args:
         node: Name or address of the node.
@@ -99,25 +137,39 @@ class NodeError(StorageError):
 
 
 class IntegrityError(StorageError):
-    """Bytes do not match what the chain or the manifest says about them."""
+    """Bytes do not match what the chain or the manifest says about them.
+
+    Remedy: Do not use them; fetch them again, or ask the file's owner.
+    """
 
 
 class NotEnoughNodesError(StorageError):
-    """Fewer usable storage nodes than the redundancy of the namespace needs."""
+    """Fewer usable storage nodes than the redundancy of the namespace needs.
+
+    Remedy: Start or reach more storage nodes, or use a namespace with fewer replicas.
+    """
 
 
 class PolicyError(DtxethError):
-    """A data owner's policy forbids it."""
+    """A data owner's policy forbids it.
+
+    Remedy: Keep to the policy, bring more common rows, or ask the owner to change it.
+    """
 
 
 class TaskError(DtxethError):
-    """A task ended otherwise than Finished."""
+    """A task ended otherwise than Finished.
+
+    Remedy: Read the reason, mend it, and publish a new task; the reward of one that ended so is credited back.
+    """
 
     exit_status: ClassVar[int] = 1
 
 
 class PeerError(TaskError):
     """A peer of a protocol was silent, or sent something malformed, out of range or replayed.
+
+    Remedy: Ask who runs the peer, look into its log, and publish a new task.
 
     Args:
         peer: Name of the peer.

@@ -45,7 +45,8 @@ class Parameters:
         answer_window: Seconds that a node has to answer a challenge.
         min_interval: Least seconds between two challenges of one holding.
         max_open_per_node: Most open challenges that one owner may have on one node.
-        deposit_per_leaf: Wei that a challenger deposits for each leaf: what an answer costs at 1 gwei.
+        deposit_per_leaf: Wei that a challenger deposits for each leaf: what an answer of 10 leaves out of 1 GiB
+            costs at 1 gwei.
     """
 
     slot_seconds: int = 3600
@@ -53,7 +54,7 @@ class Parameters:
     answer_window: int = 600
     min_interval: int = 60
     max_open_per_node: int = 16
-    deposit_per_leaf: int = 10_000 * 10**9
+    deposit_per_leaf: int = 45_000 * 10**9
 
 
 @dataclass(frozen=True)

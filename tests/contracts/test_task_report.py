@@ -8,6 +8,7 @@ from eth_utils import keccak
 from dtxeth.chain.bindings.errors import (
     AlreadyReported,
     FileExpired,
+    InvalidModelTask,
     InvalidResult,
     ResultFileNotGranted,
     ResultFileNotOfExecutor,
@@ -72,6 +73,16 @@ def test_a_prediction_reports_a_file_granted_to_the_requester(world: World, pred
     finished = receipt.event(TaskFinished)
     assert finished == event(TaskFinished, predicting, REQUESTER.address, RESULT, outcome.file_id)
     assert status(world, predicting) == TaskStatus.FINISHED
+
+
+def test_a_finished_prediction_is_no_model(world: World, files: list[Held], predicting: int) -> None:
+    outcome = world.publish("executor-1")
+    world.authorize(outcome, "requester", predicting)
+    for name in EXECUTORS[:2]:
+        world.tasks.report(predicting, RESULT, outcome.file_id, sender=account(name))
+    assert status(world, predicting) == TaskStatus.FINISHED
+    with refused(InvalidModelTask, predicting):
+        world.propose(files, kind=Kind.PREDICT, model_task_id=predicting)
 
 
 def test_a_prediction_out_of_the_requesters_reach_is_refused(world: World, predicting: int) -> None:

@@ -37,7 +37,7 @@ def main() -> None:
     try:
         app()
     except DtxethError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}")
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         err.print("interrupted")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
-from dtxeth.cli.output import show_record, show_rows
+from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.cli.progress import progress_bar
 from dtxeth.roles import listing
 from dtxeth.roles.files import file_id_of
@@ -29,6 +29,9 @@ def upload(
         str | None, typer.Option(help="Column of row ids: check the table before anything is sent.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Label column, checked with --id.")] = None,
+    binary: Annotated[
+        bool, typer.Option("--binary", help="Check that the label has two values, as logistic needs.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
@@ -41,6 +44,7 @@ def upload(
             days=days,
             id=id,
             label=label,
+            binary=binary,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
         show_record(asdict(stored), as_json=json)
@@ -70,6 +74,7 @@ def download(
     json: Json = False,
 ) -> None:
     """Fetch, verify and decrypt one of the owner's files."""
+    require_folder(destination)
     with opened(home) as network, progress_bar() as progress:
         bar = progress.add_task("download", total=None)
         size = network.data_owner(owner).download(

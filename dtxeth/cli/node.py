@@ -8,6 +8,7 @@ import typer
 
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
 from dtxeth.cli.output import show_record, show_rows
+from dtxeth.errors import UnknownNameError
 from dtxeth.roles import listing
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Storage nodes and executors.")
@@ -28,6 +29,8 @@ def heartbeat(
 ) -> None:
     """Say on chain that a storage node is alive; one heartbeat in a slot counts."""
     with opened(home) as network:
-        node = network.storage(name)
+        node = next((node for node in network.storage_nodes if node.name == name), None)
+        if node is None:
+            raise UnknownNameError(f"there is no storage node {name!r}: `dtxeth node list` shows them")
         node.heartbeat()
         show_record({"node": name, "address": node.address, "at": network.chain.now()}, as_json=json)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from dtxeth.errors import InputError
 
 out = Console(highlight=False)
 """Results; nothing else goes to stdout."""
@@ -17,29 +19,30 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 """Progress and errors."""
 
+PIPE_WIDTH = 1 << 16
+"""Columns of what is no terminal: more than any row takes."""
 
-def show_rows(
-    rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str, title: str | None = None
-) -> None:
+
+def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
     """Print rows that have the same keys.
 
     Args:
         rows: One mapping a row.
         as_json: Print a JSON array instead of a table.
         empty: What to say when there are none; also how to get some.
-        title: Heading of the table.
     """
     if as_json:
         show_json(list(rows))
     elif not rows:
         err.print(empty)
     else:
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
         for name, value in rows[0].items():
-            table.add_column(name.replace("_", " "), justify="right" if _is_number(value) else "left")
+            side: Literal["left", "right"] = "right" if _is_number(value) else "left"
+            table.add_column(name.replace("_", " "), justify=side, overflow="fold")
         for row in rows:
             table.add_row(*(escape(_text(value)) for value in row.values()))
-        out.print(table)
+        _print_table(table)
 
 
 def show_record(record: Mapping[str, Any], *, as_json: bool) -> None:
@@ -49,10 +52,20 @@ def show_record(record: Mapping[str, Any], *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in record.items():
         table.add_row(name.replace("_", " "), escape(_text(value)))
-    out.print(table)
+    _print_table(table)
+
+
+def require_folder(path: Path) -> None:
+    """Check, before the work that fills it, that a file can be where it is to be.
+
+    Raises:
+        InputError: There is no such folder, or the path is a folder.
+    """
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"{path} cannot be written: name a file in a folder that exists")
 
 
 def show_json(value: Any) -> None:
@@ -60,9 +73,9 @@ def show_json(value: Any) -> None:
     out.print_json(json.dumps(value, default=_plain))
 
 
-def when(seconds: int) -> str:
-    """A chain time for people, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+def _print_table(table: Table) -> None:
+    """Fit the table to a terminal; give a file or pipe every row on one line."""
+    (out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)).print(table)
 
 
 def _is_number(value: Any) -> bool:

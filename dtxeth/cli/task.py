@@ -10,9 +10,9 @@ import typer
 
 from dtxeth.chain.bindings.types import TaskStatus
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
-from dtxeth.cli.output import show_record, show_rows
+from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.cli.progress import followed
-from dtxeth.errors import ConfigError
+from dtxeth.errors import ConfigError, UnknownNameError
 from dtxeth.roles import LocalNetwork, Task, listing
 
 app = typer.Typer(name="task", no_args_is_help=True, help="Tasks: train, predict, list, show, cancel.")
@@ -30,6 +30,10 @@ def train(
     requester: As,
     id: Annotated[str, typer.Option(help="Column of row ids, in every file.")],
     label: Annotated[str, typer.Option(help="Column to learn, in exactly one file.")],
+    executor: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of an executor, once for each file; default those registered first."),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,8 +48,9 @@ def train(
     """Publish a training task and wait for the model; its parts stay with the executors."""
     settings = dict(_setting(text) for text in setting or ())
     with opened(home) as network:
+        executors = None if executor is None else [_address(network, name) for name in executor]
         task = network.requester(requester).train(
-            algorithm, files=file, id=id, label=label, reward=reward, **settings
+            algorithm, files=file, id=id, label=label, executors=executors, reward=reward, **settings
         )
         _finish(network, task, no_wait, json)
 
@@ -61,6 +66,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Publish a prediction task and fetch its result."""
+    if out is not None:
+        require_folder(out)
     with opened(home) as network:
         lab = network.requester(requester)
         with followed(network):
@@ -114,6 +121,13 @@ def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool
     show_record(
         {"task": task.task_id, "status": TaskStatus.FINISHED.name.lower()} | model.report, as_json=as_json
     )
+
+
+def _address(network: LocalNetwork, name: str) -> str:
+    for executor in network.executors:
+        if executor.name == name:
+            return executor.address
+    raise UnknownNameError(f"there is no executor {name!r}: `dtxeth node list` shows them")
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -39,15 +39,20 @@ def train_on_sample(
         DataError: The file is not a table that fits the spec; or not exactly one party has the label.
         DtxethError: As :func:`~dtxeth.learning.session.train` does.
     """
-    active = find_active(channel, spec.label in _header(sample))
+    active = find_active(channel, spec.label in read_header(sample))
     label = spec.label if active == channel.name else None
     table = Table.from_csv(sample, spec.id, label, binary=label is not None and spec.logistic)
     return train(channel, active, table, spec, policy, context, progress=progress)
 
 
-def _header(sample: bytes) -> list[str]:
+def read_header(sample: bytes) -> list[str]:
+    """Name the columns of a CSV file, given its bytes or the first of them.
+
+    Raises:
+        DataError: It is not CSV.
+    """
     try:
         text = sample[:_LONGEST_HEADER].decode("utf-8-sig", errors="replace")
-        return next(csv.reader(io.StringIO(text)), [])
+        return [column.strip() for column in next(csv.reader(io.StringIO(text)), [])]
     except csv.Error:
         raise DataError("the sample is not CSV with a header line: upload it anew") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, cast
@@ -14,10 +15,12 @@ from dtxeth.chain import (
     Account,
     Chain,
     Contracts,
+    Deployment,
     EventIndex,
     create_keystore,
     deploy,
     list_keystores,
+    load_deployment,
     load_keystore,
     open_chain,
 )
@@ -40,6 +43,9 @@ LIGHT_SCRYPT = 2**12
 
 DEFAULT_REPLICAS = 2
 """Replicas of a namespace that is added by uploading into it."""
+
+DEPLOYMENTS = "deployments"
+"""Folder in a network's home that says where its contracts are."""
 
 A = TypeVar("A", bound=Actor)
 
@@ -82,11 +88,13 @@ class LocalNetwork(Network):
             raise ConfigError(
                 f"{folder} has a network already: open it with LocalNetwork.open, or choose another folder"
             )
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        chain = _open(config, folder)
-        _write_secret(folder / "password", secrets.token_hex(32))
-        config.save(folder / "network.toml")
-        self._start(chain, folder, config)
+        with _chain_of(config, folder) as chain:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_secret(folder / "password", secrets.token_hex(32))
+            config.save(folder / "network.toml")
+            self.home, self.config = folder, config
+            deployer = self._account(chain, "deployer", "deployer")
+            self._start(chain, deploy(chain, deployer, directory=folder / DEPLOYMENTS))
 
     @classmethod
     def open(cls, home: Path | str) -> Self:
@@ -95,27 +103,27 @@ class LocalNetwork(Network):
         Raises:
             ConfigError: ``home`` has no network, or its ``network.toml`` is not valid.
             KeystoreError: ``home/password`` does not open its keystores.
+            ChainUnavailableError: No chain answers at its URL any more.
+            DeploymentError: The chain has no contracts of this network, or other ones.
         """
         network = cls.__new__(cls)
         network._temporary = None
-        config = LocalConfig.load(Path(home) / "network.toml")
-        network._start(_open(config, Path(home)), Path(home), config)
+        network.home, network.config = Path(home), LocalConfig.load(Path(home) / "network.toml")
+        with _chain_of(network.config, network.home) as chain:
+            network._start(chain, load_deployment(chain, network.home / DEPLOYMENTS))
         return network
 
-    def _start(self, chain: Chain, home: Path, config: LocalConfig) -> None:
-        self.home = home
-        self.config = config
+    def _start(self, chain: Chain, deployment: Deployment) -> None:
         self._actors: dict[tuple[str, str], Actor] = {}
-        deployer = self._account(chain, "deployer", "deployer")
-        contracts = Contracts(chain, deploy(chain, deployer, directory=home / "deployments"))
-        super().__init__(chain, contracts, EventIndex(contracts, home / "index.sqlite"))
+        contracts = Contracts(chain, deployment)
+        super().__init__(chain, contracts, EventIndex(contracts, self.home / "index.sqlite"))
         self.index.sync()
-        for number in range(1, config.storage_nodes + 1):
+        for number in range(1, self.config.storage_nodes + 1):
             self.storage(f"storage{number}")
-        for number in range(1, config.executors + 1):
+        for number in range(1, self.config.executors + 1):
             self.executor(f"executor{number}")
         for role, come_back in (("owner", self.data_owner), ("requester", self.requester)):
-            for keystore in list_keystores(home / "keys" / role):
+            for keystore in list_keystores(self.home / "keys" / role):
                 come_back(keystore.name)
         self.index.sync()
 
@@ -213,8 +221,17 @@ class LocalNetwork(Network):
         return account
 
 
-def _open(config: LocalConfig, home: Path) -> Chain:
-    return open_chain(config.url, None if config.url else home / "chain.sqlite")
+@contextmanager
+def _chain_of(config: LocalConfig, home: Path) -> Iterator[Chain]:
+    """Open a network's chain; close it again if what is done with it fails."""
+    if config.url is None:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    chain = open_chain(config.url, None if config.url else home / "chain.sqlite")
+    try:
+        yield chain
+    except BaseException:
+        chain.close()
+        raise
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from dtxeth.cli.demo import data
 from dtxeth.cli.demo.story import Story
-from dtxeth.cli.output import err, out
+from dtxeth.cli.output import err, out, require_folder
 from dtxeth.errors import DataError, UnknownNameError
 from dtxeth.roles import LocalNetwork
 
@@ -34,6 +34,8 @@ def demo(
     """Run the whole story: store, authorise, train under encryption, predict, challenge, survive a dead node."""
     began = time.monotonic()
     rng = np.random.default_rng(seed)
+    if report is not None:
+        require_folder(report)
     studies = _studies(party or [], id, label, task, rng)
     with (
         err.status("starting a network of 4 storage nodes and 2 executors"),

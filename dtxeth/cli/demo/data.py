@@ -10,6 +10,9 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from dtxeth.errors import DataError
+from dtxeth.learning.policy import Policy
+from dtxeth.learning.sample import read_header
+from dtxeth.learning.table import Table
 
 HELD_OUT = 0.2
 MISSING = 0.06
@@ -76,18 +79,34 @@ def from_files(left: Path, right: Path, id: str, label: str, task: str, rng: np.
     """Any two tables; one of them has the label.
 
     Raises:
-        DataError: A file cannot be read, or has no id column; or not exactly one of them has the label.
+        DataError: A file is not a table that can be learned from; not exactly one of them has the label; or too
+            few rows are common.
+        PolicyError: Fewer common rows than the owners' default floors ask for.
     """
-    tables = [_read(path, id) for path in (left, right)]
-    holders = [label in table.columns for table in tables]
+    samples = [_content(path) for path in (left, right)]
+    holders = [label in read_header(sample) for sample in samples]
     if sum(holders) != 1:
         raise DataError(
             f"label column {label!r} is in {sum(holders)} of {left} and {right}: exactly one of them must have it"
         )
+    tables = [
+        Table.from_csv(
+            sample, id, label if holds else None, binary=holds and task == "logistic", name=str(path)
+        )
+        for path, sample, holds in zip((left, right), samples, holders, strict=True)
+    ]
     active, passive = tables if holders[0] else reversed(tables)
-    common = np.intersect1d(active[id], passive[id])
+    common = np.intersect1d(active.ids, passive.ids)
+    if not len(common):
+        raise DataError(f"{left} and {right} have no {id!r} in common: nothing can be learned from them")
     held_out = set(rng.choice(common, size=int(HELD_OUT * len(common)), replace=False))
-    train, test = zip(*(_hold_out(table, id, held_out) for table in (active, passive)), strict=True)
+    for table in (active, passive):
+        Policy().floors(len(table.features)).check_rows(
+            len(common) - len(held_out),
+            f"rows that {left} and {right} have in common, without those held out",
+        )
+    frames = [_frame(table, id, label) for table in (active, passive)]
+    train, test = zip(*(_hold_out(frame, id, held_out) for frame in frames), strict=True)
     truth = test[0].set_index(id)[label]
     title = f"{label} from {left.name} and {right.name}"
     return Study(task, title, id, label, train, (test[0].drop(columns=label), test[1]), truth)
@@ -118,11 +137,17 @@ def _hold_out(table: pd.DataFrame, id: str, held_out: set[str]) -> tuple[pd.Data
     return table[~out], table[out]
 
 
-def _read(path: Path, id: str) -> pd.DataFrame:
+def _frame(table: Table, id: str, label: str) -> pd.DataFrame:
+    """Make a data frame of a table; the classes of a binary label become 0 and 1."""
+    frame = pd.DataFrame(table.values, columns=list(table.features))
+    frame.insert(0, id, list(table.ids))
+    if table.label is not None:
+        frame[label] = table.label if table.classes is None else table.label.astype(int)
+    return frame
+
+
+def _content(path: Path) -> bytes:
     try:
-        table = pd.read_csv(path, dtype={id: str})
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}") from None
-    if id not in table.columns:
-        raise DataError(f"{path} has no id column {id!r}; its columns are {', '.join(table.columns)}")
-    return table
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from None

@@ -1,0 +1,61 @@
+"""``dtxeth demo`` on tables of one's own looks at them before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dtxeth.cli import demo as demo_module
+from tests.cli.conftest import Command
+from tests.cli.test_bad_input import refused
+from tests.roles.town import write_tables
+
+GOOD = "id,z\n1,2\n2,3\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a network was started")
+
+    monkeypatch.setattr(demo_module, "LocalNetwork", started)
+
+
+@pytest.mark.parametrize(
+    ("active", "passive", "wrong"),
+    [
+        (None, GOOD, "a.csv cannot be read (No such file or directory)"),
+        ("", GOOD, "label column 'y' is in 0 of"),
+        ("id,x,y\n1,2,0\n1,3,1\n", GOOD, "a.csv: id '1' in row 2 is a duplicate"),
+        ("key,x,y\n1,2,0\n2,3,1\n", GOOD, "a.csv has no id column 'id'"),
+        ("id,x,y\n1,2,0\n2,3,1\n", "id,y\n1,2\n", "label column 'y' is in 2 of"),
+        ("id,x,y\n1,two,0\n2,3,1\n", GOOD, "'two' is not a finite number"),
+        ("id,x,y\n1,2,0\n2,3,1\n", "id,z\n1,\n2,3\n", "b.csv: column 'z', row 1: the value is missing"),
+        ("id,x,y\n1,2,0\n2,3,1\n3,4,2\n", GOOD, "must have two values for logistic, it has 3"),
+        ("id,x,y\n1,2,0\n2,3,1\n", "id,z\n3,2\n4,3\n", "have no 'id' in common"),
+        ("id,x,y\n1,2,0\n2,3,1\n", GOOD, "2 rows, the data owner's floor is 256"),
+    ],
+)
+def test_bad_tables(dtxeth: Command, tmp_path: Path, active: str | None, passive: str, wrong: str) -> None:
+    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path, text in zip(paths, (active, passive), strict=True):
+        if text is not None:
+            path.write_text(text)
+    refused(dtxeth("demo", "--party", paths[0], "--party", paths[1], "--label", "y"), wrong)
+
+
+def test_too_few_parties(dtxeth: Command, tmp_path: Path) -> None:
+    active, passive = write_tables(tmp_path)
+    refused(dtxeth("demo", "--party", active), "1 --party files were given: give two")
+    refused(dtxeth("demo", *(("--party", passive) * 3)), "3 --party files were given: give two")
+
+
+def test_an_unknown_task(dtxeth: Command, tmp_path: Path) -> None:
+    active, passive = write_tables(tmp_path)
+    ran = dtxeth("demo", "--party", active, "--party", passive, "--label", "ill", "--task", "cubic")
+    refused(ran, "unknown task 'cubic': use one of logistic, linear")
+
+
+def test_a_report_that_cannot_be_written(dtxeth: Command, tmp_path: Path) -> None:
+    refused(dtxeth("demo", "--report", tmp_path / "no" / "report.json"), "report.json cannot be written")

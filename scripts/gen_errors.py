@@ -64,9 +64,10 @@ def render() -> str:
     tree = inspect.getdoc(errors) or ""
     tree = textwrap.dedent(tree.split("::\n\n")[1].split("\n\n")[0])
     kinds = [
-        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.DtxethError)
     ]
-    kinds.sort(key=lambda kind: inspect.getsourcelines(kind)[1])
     page = HEAD.format(tree=tree, exceptions="\n".join(exception_table(kinds)))
     for name in NAMES:
         page += "\n" + "\n".join(contract_table(name)) + "\n"

@@ -38,7 +38,9 @@ def upload(
     """Encrypt a file, spread it over storage nodes and publish it."""
     with opened(home) as network, progress_bar() as progress:
         bar = progress.add_task("upload", total=None)
-        stored = network.data_owner(owner).upload(
+        storing = network.data_owner(owner)
+        storing.default_replicas = None  # here an unknown namespace is a slip of the keyboard
+        stored = storing.upload(
             path,
             namespace=namespace,
             days=days,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -
             side: Literal["left", "right"] = "right" if _is_number(value) else "left"
             table.add_column(name.replace("_", " "), justify=side, overflow="fold")
         for row in rows:
-            table.add_row(*(escape(_text(value)) for value in row.values()))
+            table.add_row(*(escape(_text(name, value)) for name, value in row.items()))
         _print_table(table)
 
 
@@ -54,7 +55,7 @@ def show_record(record: Mapping[str, Any], *, as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(name.replace("_", " "), escape(_text(value)))
+        table.add_row(name.replace("_", " "), escape(_text(name, value)))
     _print_table(table)
 
 
@@ -74,16 +75,25 @@ def show_json(value: Any) -> None:
 
 
 def _print_table(table: Table) -> None:
-    """Fit the table to a terminal; give a file or pipe every row on one line."""
-    (out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)).print(table)
+    """Fit the table to a terminal; give a file or pipe every row on one line, unpadded."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    wide = Console(highlight=False, width=PIPE_WIDTH)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        out.out(line.rstrip())
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     match value:
+        case int() if name.endswith(("_at", "_by", "_heartbeat")):
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M") if value else "never"
         case bytes():
             return "0x" + value.hex()
         case bool():
@@ -92,6 +102,10 @@ def _text(value: Any) -> str:
             return f"{value:.4g}"
         case None:
             return ""
+        case dict():
+            return ", ".join(f"{key} {_text(key, item)}" for key, item in value.items())
+        case list():
+            return "\n".join(_text(name, item) for item in value)
         case _:
             return str(value)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dtxeth.cli import demo as demo_module
 from tests.cli.conftest import Command
 from tests.cli.test_bad_input import refused
 from tests.roles.town import write_tables
@@ -19,7 +18,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a network was started")
 
-    monkeypatch.setattr(demo_module, "LocalNetwork", started)
+    monkeypatch.setattr("dtxeth.roles.LocalNetwork", started)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dtxeth.cli.demo import data
-from dtxeth.cli.demo.story import Story
 from dtxeth.cli.output import err, out, require_folder
-from dtxeth.errors import DataError, UnknownNameError
-from dtxeth.roles import LocalNetwork
 
 ROUNDS = 36
 
@@ -32,11 +28,16 @@ def demo(
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
 ) -> None:
     """Run the whole story: store, authorise, train under encryption, predict, challenge, survive a dead node."""
+    # Here, not above: scikit-learn takes a second to import, and no other command needs it.
+    from dtxeth.cli.demo import data
+    from dtxeth.cli.demo.story import Story
+    from dtxeth.roles import LocalNetwork
+
     began = time.monotonic()
     rng = np.random.default_rng(seed)
     if report is not None:
         require_folder(report)
-    studies = _studies(party or [], id, label, task, rng)
+    studies = data.studies(party or [], id, label, task, rng)
     with (
         err.status("starting a network of 4 storage nodes and 2 executors"),
         tempfile.TemporaryDirectory(prefix="dtxeth-demo-") as folder,
@@ -56,13 +57,3 @@ def demo(
     if report is not None:
         report.write_text(json.dumps(story.report, indent=2) + "\n", encoding="utf-8")
         out.print(f"Figures are in {report}.")
-
-
-def _studies(party: list[Path], id: str, label: str, task: str, rng: np.random.Generator) -> list[data.Study]:
-    if not party:
-        return [data.breast_cancer(rng), data.diabetes(rng)]
-    if len(party) != 2:
-        raise DataError(f"{len(party)} --party files were given: give two")
-    if task not in data.ALGORITHMS:
-        raise UnknownNameError(f"unknown task {task!r}: use one of {', '.join(data.ALGORITHMS)}")
-    return [data.from_files(party[0], party[1], id, label, task, rng)]

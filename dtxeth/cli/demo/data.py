@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from dtxeth.errors import DataError
+from dtxeth.errors import DataError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.sample import read_header
 from dtxeth.learning.table import Table
@@ -110,6 +111,22 @@ def from_files(left: Path, right: Path, id: str, label: str, task: str, rng: np.
     truth = test[0].set_index(id)[label]
     title = f"{label} from {left.name} and {right.name}"
     return Study(task, title, id, label, train, (test[0].drop(columns=label), test[1]), truth)
+
+
+def studies(parties: Sequence[Path], id: str, label: str, task: str, rng: np.random.Generator) -> list[Study]:
+    """The studies that a demonstration tells: of two given tables, or both built-in ones.
+
+    Raises:
+        DataError: As :func:`from_files`; or one file was given, or more than two.
+        UnknownNameError: No such task.
+    """
+    if not parties:
+        return [breast_cancer(rng), diabetes(rng)]
+    if len(parties) != 2:
+        raise DataError(f"{len(parties)} --party files were given: give two")
+    if task not in ALGORITHMS:
+        raise UnknownNameError(f"unknown task {task!r}: use one of {', '.join(ALGORITHMS)}")
+    return [from_files(parties[0], parties[1], id, label, task, rng)]
 
 
 def _split(table: pd.DataFrame, task: str, title: str, label: str, rng: np.random.Generator) -> Study:

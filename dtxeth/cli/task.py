@@ -15,7 +15,9 @@ from dtxeth.cli.progress import followed
 from dtxeth.errors import ConfigError, UnknownNameError
 from dtxeth.roles import LocalNetwork, Task, listing
 
-app = typer.Typer(name="task", no_args_is_help=True, help="Tasks: train, predict, list, show, cancel.")
+app = typer.Typer(
+    name="task", no_args_is_help=True, help="Tasks: train, predict, wait, list, show, cancel, time out."
+)
 
 Number = Annotated[int, typer.Argument(help="Number of the task.")]
 Files = Annotated[list[str], typer.Option("--file", help="File id; once for each party.")]
@@ -110,6 +112,15 @@ def cancel(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json 
         lab = network.requester(requester)
         lab.cancel(number)
         show_record({"task": number, "status": "cancelled", "refunded": lab.withdraw()}, as_json=json)
+
+
+@app.command("time-out")
+def time_out(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """End a task that missed a deadline; the reward comes back."""
+    with opened(home) as network:
+        lab = network.requester(requester)
+        lab.time_out(number)
+        show_record({"task": number, "status": "timed_out", "refunded": lab.withdraw()}, as_json=json)
 
 
 def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool) -> None:

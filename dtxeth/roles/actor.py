@@ -12,6 +12,14 @@ from dtxeth.roles.files import FileRef, file_id_of
 from dtxeth.roles.network import Network
 from dtxeth.storage import RemoteFile, RequestSigner, authorized_file_key, owned_file_key, public_key_of
 
+MAX_REASON = 256
+"""Bytes of a reason on chain."""
+
+
+def public_reason(text: str) -> str:
+    """Cut a reason to the length that the contracts take."""
+    return text.encode()[:MAX_REASON].decode(errors="ignore")
+
 
 class Actor:
     """Somebody with an account on the network.

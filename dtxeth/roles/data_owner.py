@@ -9,9 +9,10 @@ import structlog
 from dtxeth.chain import Account
 from dtxeth.chain.bindings.events import AuthorizationApplied, ChallengeOpened, PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import AuthorizationStatus, ChallengeStatus, Fault
-from dtxeth.errors import DtxethError, PolicyError
+from dtxeth.errors import DtxethError, PolicyError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.spec import TaskSpec
+from dtxeth.roles.actor import public_reason
 from dtxeth.roles.challenges import draw_if_due
 from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.files import FileRef, file_id_of
@@ -147,8 +148,9 @@ class DataOwner(FileOwner):
             return Outcome.WAITING
         try:
             self._judge(applied)
-        except PolicyError as refusal:
-            self.reject(applied.authorization_id, str(refusal))
+            self.encryption_key_of(applied.applier)
+        except (PolicyError, UnknownNameError) as refusal:
+            self.reject(applied.authorization_id, public_reason(str(refusal)))
         else:
             self.approve(applied.authorization_id)
         return Outcome.MOVED

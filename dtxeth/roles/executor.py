@@ -14,6 +14,7 @@ from dtxeth.chain.bindings.types import AuthorizationStatus, Role, TaskStatus
 from dtxeth.errors import ConfigError, DtxethError, PeerError, PolicyError, UnknownNameError
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
+from dtxeth.roles.actor import public_reason
 from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
@@ -23,9 +24,6 @@ from dtxeth.storage.seal import seal_bytes, unseal_bytes
 log = structlog.get_logger(__name__)
 
 _PURPOSE = b"model part"
-
-MAX_REASON = 256
-"""Bytes of a reason on chain."""
 
 PUBLIC = (ConfigError, PeerError, PolicyError, UnknownNameError)
 """Errors whose text says nothing about private data, and so may stand on chain."""
@@ -180,8 +178,6 @@ class Executor(FileOwner):
             else f"{type(error).__name__}; the executor's log says more"
         )
         try:
-            self.contracts.task_registry.fail(
-                task_id, reason.encode()[:MAX_REASON].decode(errors="ignore"), sender=self.account
-            )
+            self.contracts.task_registry.fail(task_id, public_reason(reason), sender=self.account)
         except reverts.WrongTaskStatus:
             log.info("a peer has ended the task already", executor=self.name, task=task_id)

@@ -31,8 +31,8 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
     except (ValueError, msgpack.UnpackException):
         floors = None
     match floors:
-        case [None | int() as min_rows, float(max_leverage)] if (
-            min_rows is None or min_rows > 0
+        case [min_rows, float(max_leverage)] if (
+            min_rows is None or (type(min_rows) is int and min_rows > 0)
         ) and 0 < max_leverage <= 1:
             return secret[:FILE_KEY_SIZE], Policy(min_rows=min_rows, max_leverage=max_leverage)
     raise CryptoError(f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again")

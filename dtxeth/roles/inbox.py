@@ -6,8 +6,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from dtxeth.chain import EventIndex
 from dtxeth.chain.abi import Event
+from dtxeth.errors import ChainUnavailableError, DtxethError
+
+log = structlog.get_logger(__name__)
 
 E = TypeVar("E", bound=Event)
 
@@ -42,13 +47,25 @@ class Inbox(Generic[E]):
     def work(self, handle: Callable[[E], Outcome]) -> bool:
         """Look at every open event once.
 
+        What others did must not stop this actor: an event that cannot be dealt with, because a deadline has lapsed
+        or somebody broke a rule, stays open, and the chain says next time whether there is still something to do.
+
         Returns:
             Whether something was done about any of them.
         """
         self._take_new()
-        outcomes = [(event, handle(event)) for event in self._open]
+        outcomes = [(event, self._attempt(handle, event)) for event in self._open]
         self._open = [event for event, outcome in outcomes if outcome is not Outcome.DONE]
         return any(outcome is Outcome.MOVED for _, outcome in outcomes)
+
+    def _attempt(self, handle: Callable[[E], Outcome], event: E) -> Outcome:
+        try:
+            return handle(event)
+        except ChainUnavailableError:
+            raise
+        except DtxethError as error:
+            log.warning("cannot act on an event", kind=type(event).__name__, reason=str(error))
+            return Outcome.WAITING
 
     def _take_new(self) -> None:
         found = self._index.events(self._event, **self._filters)

@@ -8,12 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from dtxeth.chain import Account
 from dtxeth.chain.bindings.events import NodeRegistered, TaskFinished, TaskPublished, TaskReady
 from dtxeth.chain.bindings.types import Kind, Party, Proposal, Role, TaskStatus
 from dtxeth.errors import InputError, UnknownNameError
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.files import FileRef, file_id_of
+from dtxeth.roles.inbox import Inbox, Outcome
+from dtxeth.roles.network import Network
 from dtxeth.roles.tasks import Task, TrainedModel, read_model, read_table
 
 DAY = 24 * 3600
@@ -37,6 +40,10 @@ class Deadlines:
 
 class Requester(Actor):
     """Publishes training and prediction tasks; as a worker, starts those of them that have become Ready."""
+
+    def __init__(self, network: Network, account: Account, name: str) -> None:
+        super().__init__(network, account, name)
+        self._ready = Inbox(network.index, TaskReady)
 
     def train(
         self,
@@ -117,6 +124,14 @@ class Requester(Actor):
         """Withdraw a task that has not started; the reward comes back."""
         self.contracts.task_registry.cancel(task_id, sender=self.account)
 
+    def time_out(self, task_id: int) -> None:
+        """End a task that missed a deadline, which anybody may; the reward comes back.
+
+        Raises:
+            ContractRevert: The deadline has not passed, or the task has ended.
+        """
+        self.contracts.task_registry.time_out(task_id, sender=self.account)
+
     def published_spec(self, task_id: int) -> bytes:
         """The spec of a task as published, canonical JSON."""
         for published in self.network.index.events(TaskPublished, task_id=task_id):
@@ -125,14 +140,15 @@ class Requester(Actor):
 
     def step(self) -> bool:
         """Start own tasks that are Ready."""
+        return self._ready.work(self._start)
+
+    def _start(self, ready: TaskReady) -> Outcome:
         registry = self.contracts.task_registry
-        started = False
-        for ready in self.network.index.events(TaskReady):
-            record = registry.task_of(ready.task_id)
-            if record.requester == self.address and record.status is TaskStatus.READY:
-                registry.start(ready.task_id, sender=self.account)
-                started = True
-        return started
+        record = registry.task_of(ready.task_id)
+        if record.requester != self.address or record.status is not TaskStatus.READY:
+            return Outcome.DONE
+        registry.start(ready.task_id, sender=self.account)
+        return Outcome.MOVED
 
     def _publish(
         self,

@@ -33,7 +33,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         ("id,x,y\n1,2,0\n2,3,1\n", "id,z\n1,\n2,3\n", "b.csv: column 'z', row 1: the value is missing"),
         ("id,x,y\n1,2,0\n2,3,1\n3,4,2\n", GOOD, "must have two values for logistic, it has 3"),
         ("id,x,y\n1,2,0\n2,3,1\n", "id,z\n3,2\n4,3\n", "have no 'id' in common"),
-        ("id,x,y\n1,2,0\n2,3,1\n", GOOD, "2 rows, the data owner's floor is 256"),
+        ("id,x,y\n1,2,0\n2,3,1\n", GOOD, "2 rows, the data owners' floor is 256"),
     ],
 )
 def test_bad_tables(dtxeth: Command, tmp_path: Path, active: str | None, passive: str, wrong: str) -> None:

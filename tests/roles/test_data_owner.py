@@ -166,13 +166,23 @@ def test_a_task_that_asks_somebody_else_is_refused(town: Town) -> None:
     assert all("does not ask" in reason for reason in _rejections(town, owner.address))
 
 
-def test_an_unreadable_spec_is_refused(town: Town) -> None:
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        (b"[[[", "cannot be used: the task spec is not a JSON object"),
+        (
+            b'{"algorithm":"linear-vl","id":"' + 300 * b"x" + b'","label":"y"}',
+            "cannot be used: task setting id",
+        ),
+    ],
+)
+def test_an_unusable_spec_is_refused(town: Town, spec: bytes, wrong: str) -> None:
     owner, lab = town.owner(), town.requester()
     files = town.files(owner)
     now = town.network.chain.now()
     proposal = Proposal(
         kind=Kind.TRAIN,
-        spec=b"[[[",
+        spec=spec,
         parties=tuple(
             Party(executor=executor.address, file_id=file.id, share_bps=5000)
             for executor, file in zip(town.network.executors, files, strict=True)
@@ -185,7 +195,8 @@ def test_an_unreadable_spec_is_refused(town: Town) -> None:
     lab.contracts.task_registry.publish(proposal, sender=lab.account)
     town.settle()
     (reason,) = _rejections(town, owner.address)
-    assert "cannot be used: the task spec is not a JSON object" in reason
+    assert wrong in reason
+    assert len(reason.encode()) <= 256
 
 
 def test_an_owner_answers_by_hand(town: Town) -> None:

@@ -85,7 +85,7 @@ class Requester(Actor):
         reward: int = 0,
         deadlines: Deadlines = Deadlines(),
     ) -> Task[pd.DataFrame]:
-        """Publish a prediction task; its result has the columns id and prediction, one row per aligned id.
+        """Publish a prediction task; its result has the id column and the label column, one row per aligned id.
 
         Args:
             model: What a training task returned.

@@ -30,7 +30,7 @@ class TrainedModel:
 
     Attributes:
         task_id: The training task; a prediction names it.
-        report: What the executors agreed on: rounds, aligned rows, commitments to the parts, engine, floors.
+        report: What the executors agreed on: rounds, aligned rows, commitments to the parts, floors.
     """
 
     task_id: int

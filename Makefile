@@ -14,7 +14,7 @@ demo: $(VENV)/.core  ## the whole story end to end, in one process; ARGS="…" g
 	$(VENV)/bin/dtxeth demo $(ARGS)
 
 test: $(VENV)/.dev hardhat-free-env/node_modules/.ready hardhat-free-env/ipfs/node_modules/.ready  ## all tests with coverage; ARGS="…" go to pytest
-	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 check: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## lint, types, import rules, contract lint, reproducible artifacts, gas
 	$(VENV)/bin/ruff format --check .
@@ -24,6 +24,7 @@ check: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## lint, types, import
 	hardhat-free-env/node_modules/.bin/solhint --max-warnings 0 'contracts/**/*.sol'
 	$(PY) scripts/compile.py --check
 	$(PY) scripts/gen_bindings.py --check
+	$(PY) scripts/gen_errors.py --check
 	$(PY) scripts/gas.py --check
 
 bench: $(VENV)/.bench  ## the benchmarks; ARGS="NAME …" runs scripts/bench/NAME.py …

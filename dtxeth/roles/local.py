@@ -25,7 +25,7 @@ from dtxeth.chain import (
     open_chain,
 )
 from dtxeth.config import LocalConfig, OwnerConfig
-from dtxeth.errors import ConfigError
+from dtxeth.errors import ConfigError, InputError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.data_owner import DataOwner
@@ -67,6 +67,7 @@ class LocalNetwork(Network):
     Raises:
         ConfigError: A number is out of range, or ``home`` has a network already.
         ChainUnavailableError: No chain answers at ``url``.
+        InputError: The chain there is no development chain.
         StorageError: No IPFS daemon answers at ``ipfs``.
     """
 
@@ -89,6 +90,10 @@ class LocalNetwork(Network):
                 f"{folder} has a network already: open it with LocalNetwork.open, or choose another folder"
             )
         with _chain_of(config, folder) as chain:
+            if not chain.is_development:
+                raise InputError(
+                    f"{url} is no development chain, whose faucet a local network needs: give anvil's URL"
+                )
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_secret(folder / "password", secrets.token_hex(32))
             config.save(folder / "network.toml")

@@ -81,5 +81,7 @@ class OwnerConfig(TomlConfig):
     """Accounts whose tasks are welcome; by default any."""
     algorithms: list[str] | None = None
     """Algorithms that are welcome; by default any."""
+    executors: list[str] | None = None
+    """Accounts that may be handed the files; by default the executors of the owner's own network process."""
     max_tasks: int = Field(default=16, ge=0)
     """Tasks of a kind that one file may take part in."""

@@ -26,6 +26,9 @@ def add(
         list[str] | None, typer.Option(help="Welcome requester's address; default any.")
     ] = None,
     algorithm: Annotated[list[str] | None, typer.Option(help="Welcome algorithm; default any.")] = None,
+    executor: Annotated[
+        list[str] | None, typer.Option(help="Address of a trusted executor; default those of this network.")
+    ] = None,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
@@ -36,6 +39,7 @@ def add(
         max_tasks=max_tasks,
         requesters=frozenset(requester) if requester else None,
         algorithms=frozenset(algorithm) if algorithm else None,
+        executors=frozenset(executor) if executor else None,
     )
     with opened(home) as network:
         owner = network.data_owner(name, policy, manual=manual)

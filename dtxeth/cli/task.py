@@ -6,6 +6,7 @@ import json as json_
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from dtxeth.chain.bindings.types import TaskStatus
@@ -13,7 +14,7 @@ from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
 from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.cli.progress import followed
 from dtxeth.errors import ConfigError, UnknownNameError
-from dtxeth.roles import LocalNetwork, Task, listing
+from dtxeth.roles import LocalNetwork, Task, TrainedModel, listing
 
 app = typer.Typer(
     name="task", no_args_is_help=True, help="Tasks: train, predict, wait, list, show, cancel, time out."
@@ -78,13 +79,12 @@ def predict(
             table.to_csv(out, index=False)
             show_record({"rows": len(table), "path": str(out)}, as_json=json)
         else:
-            rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-            show_rows(rows, as_json=json, empty="the files have no id in common")
+            _show_predictions(table, json)
 
 
 @app.command()
 def wait(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = False) -> None:
-    """Wait for a training task published earlier."""
+    """Wait for a task published earlier."""
     with opened(home) as network:
         _finish(network, network.requester(requester).task(number), False, json)
 
@@ -128,10 +128,17 @@ def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool
         show_record({"task": task.task_id, "status": task.status.name.lower()}, as_json=as_json)
         return
     with followed(network):
-        model = task.result()
-    show_record(
-        {"task": task.task_id, "status": TaskStatus.FINISHED.name.lower()} | model.report, as_json=as_json
-    )
+        result = task.result()
+    if isinstance(result, TrainedModel):
+        status = TaskStatus.FINISHED.name.lower()
+        show_record({"task": task.task_id, "status": status} | result.report, as_json=as_json)
+    else:
+        _show_predictions(result, as_json)
+
+
+def _show_predictions(table: pd.DataFrame, as_json: bool) -> None:
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    show_rows(rows, as_json=as_json, empty="the files have no id in common")
 
 
 def _address(network: LocalNetwork, name: str) -> str:

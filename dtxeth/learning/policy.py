@@ -57,6 +57,8 @@ class Policy:
         max_leverage: Rows of higher leverage in any party's features are set aside.
         requesters: Accounts whose tasks are welcome; ``None``: any.
         algorithms: Algorithms that are welcome; ``None``: any.
+        executors: Accounts that may be handed the file; ``None``: those that the owner's own side runs. Whoever
+            publishes a task names its executors, and an executor reads the file in the clear.
         max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
             rows.
 
@@ -68,6 +70,7 @@ class Policy:
     max_leverage: float = DEFAULT_LEVERAGE
     requesters: frozenset[str] | None = None
     algorithms: frozenset[str] | None = None
+    executors: frozenset[str] | None = None
     max_tasks: int = 16
 
     def __post_init__(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dtxeth.chain import Account, Contracts
+from dtxeth.chain import Account, Contracts, reverts
 from dtxeth.chain.bindings.events import PartyInvited, TaskStarted
-from dtxeth.chain.bindings.types import Kind
+from dtxeth.chain.bindings.types import Kind, Role
 from dtxeth.errors import PolicyError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles import grants
@@ -110,6 +110,25 @@ class Actor:
             tasks.task_of(number).kind is kind and bool(index.events(TaskStarted, task_id=number))
             for number in earlier
         )
+
+    def enlist(self, role: Role, capacity: int = 0) -> None:
+        """Register this actor as a node, or come back online.
+
+        Args:
+            role: Storage or executor; an account keeps it for good.
+            capacity: Bytes that a storage node offers.
+
+        Raises:
+            ContractRevert: The name is taken, or the account has another role.
+        """
+        nodes = self.contracts.node_registry
+        try:
+            node = nodes.node_of(self.address)
+        except reverts.UnknownNode:
+            nodes.register(role, self.name, f"local://{self.name}", bytes(32), capacity, sender=self.account)
+            return
+        if not node.online:
+            nodes.set_online(True, sender=self.account)
 
     def withdraw(self) -> int:
         """Take what the contracts owe this account: rewards, refunds, deposits; returns wei."""

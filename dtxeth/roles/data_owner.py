@@ -168,6 +168,13 @@ class DataOwner(FileOwner):
             spec = TaskSpec.from_json(published[0].spec)
         except DtxethError as error:
             raise PolicyError(f"the spec of task {applied.task_id} cannot be used: {error}") from None
+        trusted = self.policy.executors
+        if trusted is None:
+            trusted = self.network.executor_addresses
+        if applied.applier not in trusted:
+            raise PolicyError(
+                f"executor {applied.applier} is not among the {len(trusted)} that the owner trusts"
+            )
         record = tasks.task_of(applied.task_id)
         self.policy.admit(
             spec, record.requester, self.tasks_before(applied.file_id, applied.task_id, record.kind)

@@ -51,9 +51,7 @@ class Executor(FileOwner):
         self.on_trained: Callable[[int, Training], None] | None = None
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
         self._runs: dict[int, threading.Thread] = {}
-        nodes = self.contracts.node_registry
-        if not nodes.is_online(self.address, Role.EXECUTOR):
-            nodes.register(Role.EXECUTOR, name, f"local://{name}", bytes(32), 0, sender=account)
+        self.enlist(Role.EXECUTOR)
 
     @property
     def busy(self) -> bool:

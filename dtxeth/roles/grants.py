@@ -1,7 +1,7 @@
-"""What an owner hands to those who may read its file: the file key and the owner's floors, wrapped together.
+"""What an owner hands to those who may read its file: the file key and the owner's limits, wrapped together.
 
-The floors travel with the key because both are the owner's to give: whoever can open the sample also
-knows, from the owner itself and unseen by others, how few rows it may be trained on.
+The limits travel with the key because both are the owner's to give: whoever can open the sample also
+knows, from the owner itself and unseen by others, on how few rows and how often it may be used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dtxeth.storage.seal import FILE_KEY_SIZE
 
 
 def pack(file_key: bytes, policy: Policy) -> bytes:
-    """Join a file key and the floors of a policy."""
-    return file_key + bytes(msgpack.packb([policy.min_rows, policy.max_leverage]))
+    """Join a file key and the floors and the task limit of a policy."""
+    return file_key + bytes(msgpack.packb([policy.min_rows, policy.max_leverage, policy.max_tasks]))
 
 
 def unpack(secret: bytes) -> tuple[bytes, Policy]:
@@ -27,12 +27,17 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
         CryptoError: The secret is not of that form.
     """
     try:
-        floors: Any = msgpack.unpackb(secret[FILE_KEY_SIZE:])
+        limits: Any = msgpack.unpackb(secret[FILE_KEY_SIZE:])
     except (ValueError, msgpack.UnpackException):
-        floors = None
-    match floors:
-        case [min_rows, float(max_leverage)] if (
-            min_rows is None or (type(min_rows) is int and min_rows > 0)
-        ) and 0 < max_leverage <= 1:
-            return secret[:FILE_KEY_SIZE], Policy(min_rows=min_rows, max_leverage=max_leverage)
+        limits = None
+    match limits:
+        case [min_rows, float(max_leverage), max_tasks] if (
+            (min_rows is None or _is_count(min_rows)) and 0 < max_leverage <= 1 and _is_count(max_tasks)
+        ):
+            policy = Policy(min_rows=min_rows, max_leverage=max_leverage, max_tasks=max_tasks)
+            return secret[:FILE_KEY_SIZE], policy
     raise CryptoError(f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value > 0  # True is an int too

@@ -185,6 +185,11 @@ class LocalNetwork(Network):
         return [actor for actor in self.actors if isinstance(actor, StorageNode)]
 
     @property
+    def executor_addresses(self) -> frozenset[str]:
+        """Addresses of the running executors."""
+        return frozenset(executor.address for executor in self.executors)
+
+    @property
     def executors(self) -> list[Executor]:
         """The running executors."""
         return [actor for actor in self.actors if isinstance(actor, Executor)]
@@ -261,6 +266,7 @@ def _to_config(policy: Policy, manual: bool) -> OwnerConfig:
         max_leverage=policy.max_leverage,
         requesters=None if policy.requesters is None else sorted(policy.requesters),
         algorithms=None if policy.algorithms is None else sorted(policy.algorithms),
+        executors=None if policy.executors is None else sorted(policy.executors),
         max_tasks=policy.max_tasks,
     )
 
@@ -271,5 +277,6 @@ def _to_policy(config: OwnerConfig) -> Policy:
         max_leverage=config.max_leverage,
         requesters=None if config.requesters is None else frozenset(config.requesters),
         algorithms=None if config.algorithms is None else frozenset(config.algorithms),
+        executors=None if config.executors is None else frozenset(config.executors),
         max_tasks=config.max_tasks,
     )

@@ -48,9 +48,7 @@ class StorageNode(Actor):
             home / "node.sqlite",
         )
         self._challenges = Inbox(network.index, ChallengeOpened, node=self.address)
-        nodes = self.contracts.node_registry
-        if not nodes.is_online(self.address, Role.STORAGE):
-            nodes.register(Role.STORAGE, name, f"local://{name}", bytes(32), capacity, sender=account)
+        self.enlist(Role.STORAGE, capacity)
         network.open_door(self.address, self.service)
 
     def stop(self) -> None:

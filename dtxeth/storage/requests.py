@@ -113,7 +113,7 @@ class RequestGate:
         if not now <= credentials.deadline <= now + _FARTHEST:
             raise PolicyError(
                 f"request with deadline {credentials.deadline} at time {now}: "
-                f"sign it anew, for at most {LIFETIME} seconds"
+                f"sign it anew, for at most {_FARTHEST} seconds"
             )
         body_hash = hashlib.sha256(body).digest()
         message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)

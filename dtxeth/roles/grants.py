@@ -32,12 +32,12 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
         limits = None
     match limits:
         case [min_rows, float(max_leverage), max_tasks] if (
-            (min_rows is None or _is_count(min_rows)) and 0 < max_leverage <= 1 and _is_count(max_tasks)
+            (min_rows is None or _is_count(min_rows, 1)) and 0 < max_leverage <= 1 and _is_count(max_tasks, 0)
         ):
             policy = Policy(min_rows=min_rows, max_leverage=max_leverage, max_tasks=max_tasks)
             return secret[:FILE_KEY_SIZE], policy
     raise CryptoError(f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again")
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value > 0  # True is an int too
+def _is_count(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least  # True is an int too

@@ -12,29 +12,33 @@ from dtxeth.learning.policy import Policy
 from dtxeth.roles import grants
 
 KEYS = st.binary(min_size=32, max_size=32)
-FLOORS = st.tuples(st.none() | st.integers(min_value=1, max_value=2**63), st.floats(0, 1, exclude_min=True))
+LIMITS = st.builds(
+    Policy,
+    min_rows=st.none() | st.integers(min_value=1, max_value=2**63),
+    max_leverage=st.floats(0, 1, exclude_min=True),
+    max_tasks=st.integers(min_value=0, max_value=2**63),
+)
 
 
-@given(KEYS, FLOORS)
-def test_what_is_packed_is_unpacked(key: bytes, floors: tuple[int | None, float]) -> None:
-    policy = Policy(min_rows=floors[0], max_leverage=floors[1])
+@given(KEYS, LIMITS)
+def test_what_is_packed_is_unpacked(key: bytes, policy: Policy) -> None:
     assert grants.unpack(grants.pack(key, policy)) == (key, policy)
 
 
-@given(KEYS, FLOORS, st.data())
-def test_a_cut_secret_is_refused(key: bytes, floors: tuple[int | None, float], data: st.DataObject) -> None:
-    packed = grants.pack(key, Policy(min_rows=floors[0], max_leverage=floors[1]))
+@given(KEYS, LIMITS, st.data())
+def test_a_cut_secret_is_refused(key: bytes, policy: Policy, data: st.DataObject) -> None:
+    packed = grants.pack(key, policy)
     with pytest.raises(CryptoError, match="malformed"):
         grants.unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
 @pytest.mark.parametrize(
-    "floors", [None, [], [1], [1, 0.5, 0], [0, 0.5], [-1, 0.5], ["1", 0.5], [1, 0.0], [1, 1.5], [1, "x"], [True, 0.5],
-               [1, float("nan")]]
+    "limits", [None, [], [1], [1, 0.5], [1, 0.5, 1, 0], [0, 0.5, 1], [-1, 0.5, 1], ["1", 0.5, 1], [1, 0.0, 1],
+               [1, 1.5, 1], [1, "x", 1], [True, 0.5, 1], [1, float("nan"), 1], [1, 0.5, -1], [1, 0.5, None]]
 )  # fmt: skip
-def test_impossible_floors_are_refused(floors: object) -> None:
+def test_impossible_limits_are_refused(limits: object) -> None:
     with pytest.raises(CryptoError, match="malformed"):
-        grants.unpack(bytes(32) + msgpack.packb(floors))
+        grants.unpack(bytes(32) + msgpack.packb(limits))
 
 
 @given(st.binary(max_size=80))

@@ -109,5 +109,5 @@ def read_model(finished: TaskFinished) -> TrainedModel:
 
 
 def read_table(content: bytes) -> pd.DataFrame:
-    """Make the table of a prediction: one row per aligned id."""
-    return pd.read_csv(io.BytesIO(content))
+    """Make the table of a prediction: one row per aligned id, which stays the text that it was."""
+    return pd.read_csv(io.BytesIO(content), converters={0: str}, keep_default_na=False)

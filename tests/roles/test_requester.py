@@ -14,6 +14,7 @@ from dtxeth.chain.bindings.types import TaskStatus
 from dtxeth.errors import InputError, PolicyError, TaskError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles import DataOwner, Deadlines, Executor, Requester, Task, TrainedModel
+from dtxeth.roles.tasks import read_table
 from tests.roles.town import ROWS, Town
 
 REWARD = 1001
@@ -71,6 +72,13 @@ def test_executors_are_paid_and_withdraw(story: Story) -> None:
     registry.withdraw(sender=executor.account)
     assert registry.credit_of(executor.address) == 0
     assert chain.balance(executor.address) != before  # gas is paid from the same account
+
+
+def test_ids_stay_what_they_were() -> None:
+    table = read_table(b"id,y\n007,0.25\nNA,1.0\n1e5,2.0\n")
+    assert list(table["id"]) == ["007", "NA", "1e5"]
+    assert list(table["y"]) == [0.25, 1.0, 2.0]
+    assert read_table(b"id,y\n").empty
 
 
 def test_only_the_requester_opens_the_prediction(story: Story) -> None:

@@ -211,8 +211,14 @@ class Event:
         values = dict(zip(plain, decode([cls.kinds[name] for name in plain], log.data), strict=True))
         for name, topic in zip(cls.indexed, log.topics[1:], strict=True):
             (values[name],) = decode([cls.kinds[name]], topic)
-        hints = get_type_hints(cls)
+        hints = cls._hints()
         return cls(**{name: build(hints[name], values[name]) for name in cls.kinds}, log=log)
+
+    @classmethod
+    @functools.cache
+    def _hints(cls) -> dict[str, Any]:
+        """Types of the arguments; finding them out takes longer than all the decoding."""
+        return get_type_hints(cls)
 
     @classmethod
     def topic_of(cls, name: str, value: Any) -> bytes:

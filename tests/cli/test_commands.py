@@ -133,6 +133,18 @@ def test_a_life_on_the_command_line(dtxeth: Command, tmp_path: Path, brief: None
     assert (cancelled["status"], cancelled["refunded"]) == ("cancelled", 7)
     assert [row["kind"] for row in run("task", "list")] == ["train", "predict", "predict", "train"]
 
+    run("owner", "add", "insurer", "--manual")
+    fourth = run("task", "train", "logistic-vl", *given, *columns, "--no-wait")["task"]
+    assert dtxeth("task", "wait", fourth, "--as", "lab", "--home", home).status == 1
+    (asked,) = [row for row in run("authorization", "list") if row["status"] == "unapproved"]
+    run("authorization", "approve", asked["authorization"], "--as", "insurer")
+    run("authorization", "revoke", asked["authorization"], "--as", "insurer", "--reason", "second thoughts")
+    late = dtxeth("task", "time-out", fourth, "--as", "lab", "--home", home)
+    assert late.status == 2  # its deadline has not passed
+    assert len(late.err.splitlines()) == 1
+    assert "revoked" in dtxeth("authorization", "list", "--task", fourth, "--home", home).out
+    assert "logistic-vl" in dtxeth("task", "list", "--home", home).out
+
     proved = run("challenge", "open", files[0]["id"], "--as", "hospital", "--leaves", 2)
     assert {row["status"] for row in proved} == {"proved"}
     assert len(run("challenge", "list")) == len(proved) == 2

@@ -100,6 +100,7 @@ class EventIndex:
         kind: type[E],
         *,
         contract: str | None = None,
+        after: int = 0,
         newest_first: bool = False,
         offset: int = 0,
         limit: int | None = None,
@@ -110,6 +111,7 @@ class EventIndex:
         Args:
             kind: Class of the events, of :mod:`dtxeth.chain.bindings.events`.
             contract: Address of the contract that emitted them; any by default.
+            after: Only events of later blocks than this one.
             newest_first: Whether to turn the order around.
             offset: How many to leave out at the beginning.
             limit: How many to return at most; all by default.
@@ -125,16 +127,21 @@ class EventIndex:
             )
         matching = (
             event
-            for event in self._of_kind(kind, contract, arguments, newest_first)
+            for event in self._of_kind(kind, contract, after, arguments, newest_first)
             if all(getattr(event, name) == value for name, value in arguments.items())
         )
         with self._lock:
             return list(islice(matching, offset, None if limit is None else offset + limit))
 
     def _of_kind(
-        self, kind: type[E], contract: str | None, arguments: dict[str, Any], newest_first: bool
+        self,
+        kind: type[E],
+        contract: str | None,
+        after: int,
+        arguments: dict[str, Any],
+        newest_first: bool,
     ) -> Iterator[E]:
-        """Narrow down by what SQL can: topics and contract."""
+        """Narrow down by what SQL can: topics, contract and block."""
         conditions: dict[str, Any] = {"topic0": kind.topic}
         if contract is not None:
             conditions["address"] = contract
@@ -145,8 +152,8 @@ class EventIndex:
         columns = 'address, topic0, topic1, topic2, topic3, data, block, hash, "transaction", number'
         where = " AND ".join(f"{column} = ?" for column in conditions)
         rows = self._database.execute(
-            f"SELECT {columns} FROM logs WHERE {where} ORDER BY block {order}, number {order}",  # noqa: S608
-            tuple(conditions.values()),
+            f"SELECT {columns} FROM logs WHERE block > ? AND {where} ORDER BY block {order}, number {order}",  # noqa: S608
+            (after, *conditions.values()),
         )
         for address, *topics, data, block, block_hash, transaction, number in rows:
             present = tuple(topic for topic in topics if topic is not None)

@@ -41,7 +41,7 @@ class Inbox(Generic[E]):
         self._index = index
         self._event = event
         self._filters = filters
-        self._seen = 0
+        self._block = 0
         self._open: list[E] = []
 
     def work(self, handle: Callable[[E], Outcome]) -> bool:
@@ -68,6 +68,8 @@ class Inbox(Generic[E]):
             return Outcome.WAITING
 
     def _take_new(self) -> None:
-        found = self._index.events(self._event, **self._filters)
-        self._open += found[self._seen :]
-        self._seen = len(found)
+        newest = self._index.block
+        found = self._index.events(self._event, after=self._block, **self._filters)
+        # Another thread may have moved the index on in between: leave what is newer for the next time.
+        self._open += [event for event in found if event.log.block_number <= newest]
+        self._block = newest

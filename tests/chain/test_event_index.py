@@ -216,3 +216,14 @@ def test_two_kinds_in_one_block_keep_their_order(each_contracts: Contracts, acco
     (registered,) = index.events(NodeRegistered, role=Role.STORAGE)
     (beat,) = index.events(HeartbeatCounted, node=accounts[0].address)
     assert registered.log.block_number < beat.log.block_number
+
+
+def test_only_later_events_are_asked_for(contracts: Contracts, accounts: list[Account]) -> None:
+    index = EventIndex(contracts)
+    blocks = [
+        contracts.key_registry.publish(bytes([n]) * 32, sender=accounts[0]).block_number for n in (1, 2, 3)
+    ]
+    index.sync()
+    for position, block in enumerate(blocks, start=1):
+        later = index.events(KeyPublished, after=block, account=accounts[0].address)
+        assert [event.key[0] for event in later] == [1, 2, 3][position:]

@@ -2,65 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
+from dtxeth.chain import Account, Contracts, EventIndex
+from dtxeth.chain.bindings.events import KeyPublished
 from dtxeth.errors import ChainUnavailableError, PolicyError
 from dtxeth.roles.inbox import Inbox, Outcome
 
 
-class Index:
-    """Stands in for the event index."""
+@pytest.fixture
+def publish(contracts: Contracts, accounts: list[Account]) -> Callable[[int, int], None]:
+    """Makes one event: account ``number`` publishes a key that is named by a letter's code."""
 
-    def __init__(self) -> None:
-        self.found: list[str] = []
+    def send(number: int, letter: int) -> None:
+        contracts.key_registry.publish(bytes([letter]) * 32, sender=accounts[number])
 
-    def events(self, event: type[Any], **filters: Any) -> list[str]:
-        assert filters == {"node": "me"}
-        return list(self.found)
+    return send
 
 
-def test_events_stay_until_they_are_done_with() -> None:
-    index, seen = Index(), []
-    inbox: Inbox[Any] = Inbox(index, str, node="me")  # type: ignore[arg-type]
-    outcomes = {"a": Outcome.WAITING, "b": Outcome.MOVED}
+@pytest.fixture
+def index(contracts: Contracts) -> EventIndex:
+    return EventIndex(contracts)
 
-    def handle(event: str) -> Outcome:
-        seen.append(event)
-        return outcomes[event]
+
+def inbox_of(index: EventIndex, account: Account) -> Inbox[KeyPublished]:
+    return Inbox(index, KeyPublished, account=account.address)
+
+
+def test_events_stay_until_they_are_done_with(
+    index: EventIndex, accounts: list[Account], publish: Callable[[int, int], None]
+) -> None:
+    inbox, seen = inbox_of(index, accounts[0]), bytearray()
+    outcomes = {ord("a"): Outcome.WAITING, ord("b"): Outcome.MOVED}
+
+    def handle(event: KeyPublished) -> Outcome:
+        seen.append(event.key[0])
+        return outcomes[event.key[0]]
 
     assert not inbox.work(handle)
-    index.found = ["a", "b"]
+    publish(0, ord("a"))
+    publish(1, ord("x"))
+    publish(0, ord("b"))
+    assert not inbox.work(handle), "the index has not seen them yet"
+    index.sync()
     assert inbox.work(handle)
-    outcomes["b"] = Outcome.DONE
+    outcomes[ord("b")] = Outcome.DONE
     assert not inbox.work(handle)
     assert not inbox.work(handle)
-    assert seen == ["a", "b", "a", "b", "a"]
+    publish(0, ord("a"))
+    index.sync()
+    assert not inbox.work(handle)
+    assert seen == b"ababaaa"
 
 
-def test_what_cannot_be_dealt_with_stays_and_stops_nothing() -> None:
-    index, seen = Index(), []
-    index.found = ["a", "b"]
-    inbox: Inbox[Any] = Inbox(index, str, node="me")  # type: ignore[arg-type]
+def test_what_cannot_be_dealt_with_stays_and_stops_nothing(
+    index: EventIndex, accounts: list[Account], publish: Callable[[int, int], None]
+) -> None:
+    inbox, seen = inbox_of(index, accounts[0]), bytearray()
+    publish(0, ord("a"))
+    publish(0, ord("b"))
+    index.sync()
 
-    def handle(event: str) -> Outcome:
-        seen.append(event)
-        if event == "a":
+    def handle(event: KeyPublished) -> Outcome:
+        seen.append(event.key[0])
+        if event.key[0] == ord("a"):
             raise PolicyError("somebody broke a rule")
         return Outcome.DONE
 
     assert not inbox.work(handle)
     assert not inbox.work(handle)
-    assert seen == ["a", "b", "a"]
+    assert seen == b"aba"
 
 
-def test_a_lost_chain_is_not_passed_over() -> None:
-    index = Index()
-    index.found = ["a"]
-    inbox: Inbox[Any] = Inbox(index, str, node="me")  # type: ignore[arg-type]
+def test_a_lost_chain_is_not_passed_over(
+    index: EventIndex, accounts: list[Account], publish: Callable[[int, int], None]
+) -> None:
+    inbox = inbox_of(index, accounts[0])
+    publish(0, ord("a"))
+    index.sync()
 
-    def handle(_: str) -> Outcome:
+    def handle(_: KeyPublished) -> Outcome:
         raise ChainUnavailableError("no chain answers")
 
     with pytest.raises(ChainUnavailableError):

@@ -38,21 +38,16 @@ def demo(
     if report is not None:
         require_folder(report)
     studies = data.studies(party or [], id, label, task, rng)
-    with (
-        err.status("starting a network of 4 storage nodes and 2 executors"),
-        tempfile.TemporaryDirectory(prefix="dtxeth-demo-") as folder,
-    ):
+    with err.status("starting a network of 4 storage nodes and 2 executors"):
         network = LocalNetwork(storage_nodes=4, executors=2)
-        try:
-            story = Story(network, Path(folder), out, rng)
-            story.introduce()
-            for study in studies:
-                story.learn(study, rounds)
-            story.catch_the_cheat()
-            story.lose_a_node()
-            story.count_gas()
-        finally:
-            network.close()
+    with network, tempfile.TemporaryDirectory(prefix="dtxeth-demo-") as folder:
+        story = Story(network, Path(folder), out, rng)
+        story.introduce()
+        for study in studies:
+            story.learn(study, rounds)
+        story.catch_the_cheat()
+        story.lose_a_node()
+        story.count_gas()
     out.print(f"\nTold in {time.monotonic() - began:.0f} s.")
     if report is not None:
         report.write_text(json.dumps(story.report, indent=2) + "\n", encoding="utf-8")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from dtxeth.cli import main
 from dtxeth.roles import LocalNetwork
@@ -36,7 +37,7 @@ Command = Callable[..., Ran]
 
 
 @pytest.fixture
-def dtxeth(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+def dtxeth(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs ``dtxeth`` with arguments, as the console script does."""
 
     def run(*arguments: object) -> Ran:
@@ -47,7 +48,8 @@ def dtxeth(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         captured = capsys.readouterr()
         return Ran(end.value.code or 0, captured.out, captured.err)
 
-    return run
+    yield run
+    structlog.reset_defaults()  # `main` has logs go to this test's stderr, which ends with it
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from dtxeth.chain.bindings.types import ChallengeStatus, Holding
@@ -142,7 +142,7 @@ class Story:
         same = True
         table = _table("file", "owner", "bytes", "downloaded")
         for owner, file, original in self.files:
-            copy = self.folder / f"copy-{original.name}"
+            copy = original.with_suffix(".copy")
             size = owner.download(file, copy)
             equal = copy.read_bytes() == original.read_bytes()
             same &= equal
@@ -167,7 +167,8 @@ class Story:
         stored = []
         table = _table("owner", "file", "rows", "bytes", "pieces on", "seconds", numbers=(2, 3, 5))
         for owner, frame in zip(self.owners, tables, strict=True):
-            path = self.folder / f"{study.task}-{part}-{owner.name}.csv"
+            path = self.folder / owner.name / f"{study.task}-{part}.csv"
+            path.parent.mkdir(exist_ok=True)
             frame.to_csv(path, index=False)
             began = time.monotonic()
             label = study.label if study.label in frame.columns else None
@@ -242,5 +243,6 @@ def _chance(left: cheat.Loot) -> float:
 def _table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position in numbers else "left")
+        justify: JustifyMethod = "right" if position in numbers else "left"
+        table.add_column(column, justify=justify, overflow="fold")
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dtxeth.chain import Account, Contracts, reverts
-from dtxeth.chain.bindings.events import PartyInvited, TaskStarted
+from dtxeth.chain.bindings.events import NodeRegistered, PartyInvited, TaskStarted
 from dtxeth.chain.bindings.types import Kind, Role
 from dtxeth.errors import PolicyError, UnknownNameError
 from dtxeth.learning.policy import Policy
@@ -129,6 +129,12 @@ class Actor:
             return
         if not node.online:
             nodes.set_online(True, sender=self.account)
+
+    def online_nodes(self, role: Role) -> list[str]:
+        """Addresses of the nodes of a role that are online, in the order of registration."""
+        nodes = self.contracts.node_registry
+        registered = [event.node for event in self.network.index.events(NodeRegistered, role=role)]
+        return [node for node in registered if nodes.is_online(node, role)]
 
     def withdraw(self) -> int:
         """Take what the contracts owe this account: rewards, refunds, deposits; returns wei."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded, NodeRegistered
+from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded
 from dtxeth.chain.bindings.types import Role
 from dtxeth.errors import DataError, InputError, NotEnoughNodesError, UnknownNameError
 from dtxeth.learning.policy import Policy
@@ -152,7 +152,7 @@ class FileOwner(Actor):
             terms,
             self.signer,
             self.encryption_key_of(self.address),
-            self._online_nodes(),
+            self._reachable_nodes(),
             progress=progress,
         )
         receipt = self.contracts.file_registry.publish(
@@ -169,17 +169,16 @@ class FileOwner(Actor):
                 raise UnknownNameError(
                     f"{self.name} has no namespace {name!r} (there are: {known}): add it first"
                 )
-            if (online := len(self._online_nodes())) < self.default_replicas:
+            if (online := len(self._reachable_nodes())) < self.default_replicas:
                 raise NotEnoughNodesError(
                     f"{online} usable storage nodes, {self.default_replicas} replicas: start more nodes"
                 )
             self.add_namespace(name, self.default_replicas)
         return self.contracts.file_registry.namespace_id_of(self.address, name)
 
-    def _online_nodes(self) -> dict[str, StorageNodeApi]:
-        registered = [event.node for event in self.network.index.events(NodeRegistered, role=Role.STORAGE)]
-        online = [node for node in registered if self.contracts.node_registry.is_online(node, Role.STORAGE)]
-        return {node: api for node, api in self.network.storage_nodes_by_address().items() if node in online}
+    def _reachable_nodes(self) -> dict[str, StorageNodeApi]:
+        reachable = self.network.storage_nodes_by_address()
+        return {node: reachable[node] for node in self.online_nodes(Role.STORAGE) if node in reachable}
 
     def _describe(self, event: FilePublished) -> StoredFile:
         files = self.contracts.file_registry

@@ -116,23 +116,9 @@ def challenges(network: Network, **filters: Any) -> list[Row]:
 
 def tasks(network: Network, **filters: Any) -> list[Row]:
     """Tasks, by ``requester`` or ``kind``."""
-    contract = network.contracts.task_registry
-    rows = []
-    for published in network.index.events(events.TaskPublished, **filters):
-        record = contract.task_of(published.task_id)
-        rows.append(
-            {
-                "task": published.task_id,
-                "kind": Kind(published.kind).name.lower(),
-                "algorithm": _algorithm(published.spec),
-                "status": record.status.name.lower(),
-                "requester": record.requester,
-                "reward": record.reward,
-                "published_at": record.published_at,
-                "finish_by": record.finish_by,
-            }
-        )
-    return rows
+    return [
+        _task_row(network, published) for published in network.index.events(events.TaskPublished, **filters)
+    ]
 
 
 def task(network: Network, task_id: int) -> Row:
@@ -142,15 +128,27 @@ def task(network: Network, task_id: int) -> Row:
         UnknownTask: There is no such task.
     """
     contract, index = network.contracts.task_registry, network.index
-    record = contract.task_of(task_id)
+    parties = [f"{party.executor} on 0x{party.file_id.hex()}" for party in contract.parties_of(task_id)]
     (published,) = index.events(events.TaskPublished, task_id=task_id)
     finished = index.events(events.TaskFinished, task_id=task_id)
-    row = next(row for row in tasks(network, requester=record.requester) if row["task"] == task_id)
-    parties = [f"{party.executor} on 0x{party.file_id.hex()}" for party in contract.parties_of(task_id)]
-    return row | {
+    return _task_row(network, published) | {
         "parties": parties,
         "spec": published.spec.decode(errors="replace"),
         "result": finished[0].result.decode(errors="replace") if finished else None,
+    }
+
+
+def _task_row(network: Network, published: events.TaskPublished) -> Row:
+    record = network.contracts.task_registry.task_of(published.task_id)
+    return {
+        "task": published.task_id,
+        "kind": Kind(published.kind).name.lower(),
+        "algorithm": _algorithm(published.spec),
+        "status": record.status.name.lower(),
+        "requester": record.requester,
+        "reward": record.reward,
+        "published_at": record.published_at,
+        "finish_by": record.finish_by,
     }
 
 

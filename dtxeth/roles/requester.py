@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dtxeth.chain import Account
-from dtxeth.chain.bindings.events import NodeRegistered, TaskFinished, TaskPublished, TaskReady
+from dtxeth.chain.bindings.events import TaskFinished, TaskPublished, TaskReady
 from dtxeth.chain.bindings.types import Kind, Party, Proposal, Role, TaskStatus
 from dtxeth.errors import InputError, UnknownNameError
 from dtxeth.learning.spec import TaskSpec
@@ -188,9 +188,7 @@ class Requester(Actor):
         return read_table(file.read())
 
     def _online_executors(self, count: int) -> list[str]:
-        nodes = self.contracts.node_registry
-        registered = [event.node for event in self.network.index.events(NodeRegistered, role=Role.EXECUTOR)]
-        online = [node for node in registered if nodes.is_online(node, Role.EXECUTOR)]
+        online = self.online_nodes(Role.EXECUTOR)
         if len(online) < count:
             raise InputError(
                 f"{count} files need {count} executors, {len(online)} are online: start more executors"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -12,9 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dtxeth.cli.demo.data import Study
-from dtxeth.learning.plain import train_plain
+from dtxeth.learning.plain import retrace
 from dtxeth.learning.session import Training
 from dtxeth.learning.spec import TaskSpec
+from dtxeth.learning.table import Table
 
 
 def compare(study: Study, predicted: pd.DataFrame) -> dict[str, float]:
@@ -54,24 +53,22 @@ def twin_difference(study: Study, spec: TaskSpec, trainings: dict[str, Training]
     """Retrace a training in the clear, and return how far the coefficients are apart at most.
 
     Args:
-        study: The learning problem; its pooled rows are used.
+        study: The learning problem; both parties' training rows are used.
         spec: The task's spec.
         trainings: What each executor holds after training, in the order of the parties.
         rounds: Rounds that were run.
     """
-    ids = list(next(iter(trainings.values())).ids)
-    rows = study.pooled.loc[ids]
-    parts = [training.part for training in trainings.values()]
-    label: Any = rows[study.label]
-    if spec.logistic:
-        label = label == np.sort(label.unique())[1]
-    twins = train_plain(
-        spec,
-        [rows[part.features].to_numpy(dtype=np.float64) for part in parts],
-        label.to_numpy(dtype=np.float64),
-        [training.start for training in trainings.values()],
-        rounds,
-    )
+    tables = {party: _table(study, frame, spec) for party, frame in zip(trainings, study.train, strict=True)}
+    ids = {party: training.ids for party, training in trainings.items()}
+    starts = {party: training.start for party, training in trainings.items()}
+    twins = retrace(spec, tables, ids, starts, rounds)
     return max(
-        float(np.abs(np.array(part.weights) - twin).max()) for part, twin in zip(parts, twins, strict=True)
+        float(np.abs(np.array(training.part.weights) - twins[party]).max())
+        for party, training in trainings.items()
     )
+
+
+def _table(study: Study, frame: pd.DataFrame, spec: TaskSpec) -> Table:
+    label = study.label if study.label in frame.columns else None
+    content = frame.to_csv(index=False).encode()
+    return Table.from_csv(content, study.id, label, binary=label is not None and spec.logistic)

@@ -4,13 +4,15 @@
 * Finding common rows: :mod:`dtxeth.crypto.psi`, masked identifiers on ristretto255.
 * Wrapping keys for their holder: :mod:`dtxeth.crypto.envelope`, HPKE.
 * Trees over stored bytes: :mod:`dtxeth.crypto.merkle`.
+* Secrets in parts: :mod:`dtxeth.crypto.sharing`, additive and Shamir's.
+* One of two messages, without saying which: :mod:`dtxeth.crypto.transfer`.
 * How many cores all of these may use: :func:`set_jobs`.
 
 What another party sent goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,
 ``psi.parse_points`` or ``envelope.unwrap``; what is not valid raises :class:`~dtxeth.errors.CryptoError`.
 """
 
-from dtxeth.crypto import envelope, merkle, psi
+from dtxeth.crypto import envelope, merkle, psi, sharing, transfer
 from dtxeth.crypto.encryptor import Encryptor
 from dtxeth.crypto.multiexp import matvec
 from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey, generate_keypair
@@ -28,4 +30,6 @@ __all__ = [
     "merkle",
     "psi",
     "set_jobs",
+    "sharing",
+    "transfer",
 ]

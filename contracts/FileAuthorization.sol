@@ -103,7 +103,11 @@ contract FileAuthorization is IFileAuthorization {
         bytes32 fileId
     ) external view returns (bool current) {
         Authorization storage record = _authorizations[authorizationId];
-        return record.applier == account && record.fileId == fileId && _isApprovedNow(record);
+        return
+            record.applier == account &&
+            record.fileId == fileId &&
+            _isApprovedNow(record) &&
+            FILE_REGISTRY.isLive(fileId);
     }
 
     /*//////////////////////////////////////////////////////////////

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {IPullPayments} from "./IPullPayments.sol";
+import {IStorageHealth} from "./IStorageHealth.sol";
+import {KzgProof} from "../libraries/KzgProof.sol";
+
 /// @title Proofs that a storage node still has the bytes
-/// @notice The owner of a file challenges a holding; the chain draws leaves that nobody chose; the node answers with these
-/// leaves and their Merkle proof, in time.
+/// @notice The owner of a file challenges a holding; the chain draws leaves or blobs that nobody chose; the node answers in
+/// time, with the leaves and their Merkle proof, or with one KZG opening for all the blobs.
 /// @dev
 ///   Opened ─draw→ ToProve ─prove→ Proved, or Failed (Wrong)
 ///   Opened ─close (never drawn)→ Void      ToProve ─close (lapsed)→ Failed (Missed)
 /// The seed is keccak256(abi.encode(blockhash(openedBlock + drawDelay), challengeId)): unknown to owner and node when the
 /// challenge is opened. (A block producer can grind it by withholding a block.) A block hash is available for 256 blocks; a
 /// challenge not drawn by then is void for good, at nobody's cost: drawing it anew would let a node wait for a better draw, and
-/// a
-/// hash of zero must never convict an honest node. A proof shows that the bytes were at hand in time, not where they were.
-interface IStorageChallenge {
+/// a hash of zero must never convict an honest node. A proof shows that the bytes were at hand in time, not where they were.
+///
+/// A failed challenge takes slashPercent of the holding's bond from the node's stake, all failures of a holding together at most
+/// the bond. A holding has at most one open challenge, and an owner a bounded number of them on each node: nobody can flood a
+/// node, nor use up its allowance through a second account.
+interface IStorageChallenge is IStorageHealth, IPullPayments {
     /// @notice Where a challenge stands.
     enum ChallengeStatus {
         None,
@@ -30,41 +37,54 @@ interface IStorageChallenge {
         Missed
     }
 
+    /// @notice What a challenge asks for.
+    enum Algorithm {
+        None,
+        Merkle,
+        Kzg
+    }
+
     /// @notice Rules that hold for every challenge.
     /// @param drawDelay Blocks between opening and the block whose hash draws the leaves; at least 2.
     /// @param answerWindow Seconds that the node has to answer after the draw; at least 1.
     /// @param minInterval Least seconds between two challenges of one holding.
     /// @param maxOpenPerNode Most open challenges that one owner may have on one node; at least 1.
-    /// @param depositPerLeaf Wei that a challenger deposits for each leaf, to cover the gas of the answer.
+    /// @param slashPercent What a failed challenge takes, in percent of the holding's bond; at most 100.
+    /// @param depositPerLeaf Wei that a challenger deposits for each Merkle leaf, to cover the gas of the answer.
+    /// @param depositPerProof Wei that a challenger deposits for a KZG opening.
+    /// @param depositPerBlob Wei that a challenger deposits for each blob of it.
     struct Rules {
         uint64 drawDelay;
         uint64 answerWindow;
         uint64 minInterval;
         uint32 maxOpenPerNode;
+        uint8 slashPercent;
         uint256 depositPerLeaf;
+        uint256 depositPerProof;
+        uint256 depositPerBlob;
     }
 
     /// @notice The record of a challenge.
     /// @param holdingId The holding.
-    /// @param node The storage node that must answer.
-    /// @param leaves Number of leaves to prove (all of them if the holding has fewer).
-    /// @param status Where it stands.
-    /// @param fault Why it failed.
-    /// @param challenger Owner of the file, who gets the deposit back unless the node proves.
     /// @param openedBlock Number of the block it was opened in.
     /// @param deadline Last second at which the node may answer, 0 before the draw.
-    /// @param deposit In wei; for the node if it proves.
-    /// @param seed What fixes the leaves, zero before the draw.
+    /// @param count Number of leaves or blobs to prove (all of them if the holding has fewer).
+    /// @param algorithm What it asks for.
+    /// @param status Where it stands.
+    /// @param fault Why it failed.
+    /// @param deposit In wei; for the node if it proves, else back to the challenger.
+    /// @param challenger Owner of the file.
+    /// @param seed What fixes the leaves or blobs, zero before the draw.
     struct Challenge {
-        uint256 holdingId;
-        address node;
-        uint8 leaves;
+        uint64 holdingId;
+        uint40 openedBlock;
+        uint40 deadline;
+        uint8 count;
+        Algorithm algorithm;
         ChallengeStatus status;
         Fault fault;
+        uint80 deposit;
         address challenger;
-        uint64 openedBlock;
-        uint64 deadline;
-        uint256 deposit;
         bytes32 seed;
     }
 
@@ -73,24 +93,36 @@ interface IStorageChallenge {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice The rules of challenges are out of range; draw delay {drawDelay} must be 2 or more, answer window {answerWindow}
-    /// and open challenges {maxOpenPerNode} 1 or more.
-    error InvalidRules(uint64 drawDelay, uint64 answerWindow, uint32 maxOpenPerNode);
+    /// and open challenges {maxOpenPerNode} 1 or more, slashing {slashPercent} percent 100 or less.
+    error InvalidRules(uint64 drawDelay, uint64 answerWindow, uint32 maxOpenPerNode, uint8 slashPercent);
 
     /// @notice There is no challenge {challengeId}; check the id, or list the challenges.
     error UnknownChallenge(uint256 challengeId);
 
-    /// @notice {leaves} leaves are out of range; challenge 1 to {maximum}.
-    error InvalidLeaves(uint256 leaves, uint256 maximum);
+    /// @notice {count} leaves or blobs are out of range; challenge 1 to {maximum}.
+    error InvalidCount(uint256 count, uint256 maximum);
+
+    /// @notice Holding {holdingId} has no root for algorithm {algorithm}; challenge it by the one that its namespace names.
+    error NotProvable(uint256 holdingId, Algorithm algorithm);
+
+    /// @notice Holding {holdingId} has ended; challenge a live one.
+    error HoldingNotLive(uint256 holdingId);
+
+    /// @notice Challenge {challengeId} on holding {holdingId} is still open; draw and close it first.
+    error AlreadyChallenged(uint256 holdingId, uint256 challengeId);
+
+    /// @notice Challenge {challengeId} asks for algorithm {algorithm}; answer by that one.
+    error WrongAlgorithm(uint256 challengeId, Algorithm algorithm);
 
     /// @notice Account {caller} is not {owner}, who owns the file of holding {holdingId}; only the owner may challenge it.
     error NotHoldingOwner(uint256 holdingId, address caller, address owner);
 
-    /// @notice File {fileId} expires at time {expiresAt}, before an answer would be due at {deadline}; the node need not keep
-    /// it so long.
-    error FileExpiresBeforeAnswer(bytes32 fileId, uint64 expiresAt, uint64 deadline);
+    /// @notice Holding {holdingId} expires at time {expiresAt}, before an answer would be due at {deadline}; the node need not
+    /// keep it so long.
+    error HoldingExpiresBeforeAnswer(uint256 holdingId, uint64 expiresAt, uint64 deadline);
 
-    /// @notice The deposit is {deposit} wei; give at least {required}.
-    error DepositTooSmall(uint256 deposit, uint256 required);
+    /// @notice The deposit is {deposit} wei; give {required} to {maximum}.
+    error InvalidDeposit(uint256 deposit, uint256 required, uint256 maximum);
 
     /// @notice Holding {holdingId} was challenged a short while ago; it may be again from time {nextAt}.
     error ChallengedTooSoon(uint256 holdingId, uint64 nextAt);
@@ -132,8 +164,9 @@ interface IStorageChallenge {
     /// @param node The storage node that must answer.
     /// @param fileId The file.
     /// @param challenger The owner.
-    /// @param leaves Number of leaves to prove.
-    /// @param drawBlock Block whose hash draws the leaves; draw from the next one on.
+    /// @param algorithm What it asks for.
+    /// @param count Number of leaves or blobs to prove.
+    /// @param drawBlock Block whose hash draws them; draw from the next one on.
     /// @param deposit In wei.
     event ChallengeOpened(
         uint256 indexed challengeId,
@@ -141,12 +174,13 @@ interface IStorageChallenge {
         address indexed node,
         bytes32 fileId,
         address challenger,
-        uint8 leaves,
+        Algorithm algorithm,
+        uint8 count,
         uint64 drawBlock,
         uint256 deposit
     );
 
-    /// @notice The leaves are drawn; the node's time runs.
+    /// @notice The leaves or blobs are drawn; the node's time runs.
     /// @param challengeId The challenge.
     /// @param node The storage node that must answer.
     /// @param seed What fixes the leaves.
@@ -178,23 +212,35 @@ interface IStorageChallenge {
                                FUNCTIONS
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice Challenge a holding of a live file of the sender's, with a deposit of at least depositFor(leaves).
+    /// @notice Challenge a live holding of a live file of the sender's, with a deposit of at least depositFor.
     /// @param holdingId The holding.
-    /// @param leaves Number of leaves to prove, 1 to 32.
+    /// @param algorithm What to ask for; the holding must have a root for it.
+    /// @param count Number of leaves (1 to 32) or blobs (1 to 16) to prove.
     /// @return challengeId Number of the challenge.
-    function open(uint256 holdingId, uint8 leaves) external payable returns (uint256 challengeId);
+    function open(
+        uint256 holdingId,
+        Algorithm algorithm,
+        uint8 count
+    ) external payable returns (uint256 challengeId);
 
-    /// @notice Draw the leaves. Anybody may, from drawDelay + 1 to drawDelay + 256 blocks after the challenge was opened.
-    /// @dev Refused if the file would expire within the answer window; such a challenge ends void.
+    /// @notice Draw the leaves or blobs. Anybody may, from drawDelay + 1 to drawDelay + 256 blocks after the challenge was
+    /// opened.
+    /// @dev Refused if the holding would expire within the answer window; such a challenge ends void.
     /// @param challengeId An opened challenge.
     function draw(uint256 challengeId) external;
 
-    /// @notice Answer a challenge on the sender's holding, up to and including the second of the deadline.
+    /// @notice Answer a Merkle challenge on the sender's holding, up to and including the second of the deadline.
     /// @dev An answer of the wrong shape reverts; an answer of the right shape with a wrong byte fails the challenge for good.
     /// @param challengeId A drawn challenge.
-    /// @param leaves The leaves at leafIndices(challengeId), in order.
+    /// @param leaves The leaves at drawnIndices(challengeId), in order.
     /// @param proof Multiproof of libraries/MerkleTree.sol.
     function prove(uint256 challengeId, bytes[] calldata leaves, bytes32[] calldata proof) external;
+
+    /// @notice Answer a KZG challenge on the sender's holding, up to and including the second of the deadline.
+    /// @dev As prove; see libraries/KzgProof.sol for what is checked.
+    /// @param challengeId A drawn challenge.
+    /// @param answer Commitments of the blobs at drawnIndices(challengeId), in order, and one opening for them all.
+    function proveKzg(uint256 challengeId, KzgProof.Answer calldata answer) external;
 
     /// @notice End a challenge that nobody drew (→ Void) or answered (→ Failed) in time. Anybody may.
     /// @param challengeId The challenge.
@@ -205,10 +251,15 @@ interface IStorageChallenge {
     /// @return record Its record; reverts with UnknownChallenge if there is none.
     function challenge(uint256 challengeId) external view returns (Challenge memory record);
 
-    /// @notice The leaves that a drawn challenge asks for.
+    /// @notice The leaves or blobs that a drawn challenge asks for.
     /// @param challengeId A challenge that has been drawn; reverts with WrongChallengeStatus before.
-    /// @return indices Leaf numbers of the holding, ascending and distinct.
-    function leafIndices(uint256 challengeId) external view returns (uint32[] memory indices);
+    /// @return indices Their numbers in the holding, ascending and distinct.
+    function drawnIndices(uint256 challengeId) external view returns (uint32[] memory indices);
+
+    /// @notice The open challenge on a holding.
+    /// @param holdingId The holding.
+    /// @return challengeId Its number, 0 if there is none.
+    function openChallengeOn(uint256 holdingId) external view returns (uint256 challengeId);
 
     /// @notice Open challenges of one owner on one node.
     /// @param challenger The owner.
@@ -216,10 +267,17 @@ interface IStorageChallenge {
     /// @return count At most maxOpenPerNode.
     function openChallengesOf(address challenger, address node) external view returns (uint256 count);
 
+    /// @notice Whether the node of a holding failed a challenge on it, and what that has cost it.
+    /// @param holdingId The holding.
+    /// @return fault Why the last failed challenge failed, None if none did.
+    /// @return slashed Wei taken for this holding so far, at most its bond.
+    function faultOf(uint256 holdingId) external view returns (Fault fault, uint256 slashed);
+
     /// @notice The deposit that a challenge needs.
-    /// @param leaves Number of leaves.
+    /// @param algorithm What it asks for.
+    /// @param count Number of leaves or blobs.
     /// @return amount In wei.
-    function depositFor(uint8 leaves) external view returns (uint256 amount);
+    function depositFor(Algorithm algorithm, uint8 count) external view returns (uint256 amount);
 
     /// @notice Rules that hold for every challenge.
     /// @return record As given to the constructor.

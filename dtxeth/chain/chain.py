@@ -120,6 +120,10 @@ class Chain:
             raise ChainError(f"chain {self.chain_id} has no block {number}")
         return block
 
+    def nonce(self, address: str) -> int:
+        """Number that the account's next transaction will have."""
+        return int(self.request("eth_getTransactionCount", address, "pending"), 16)
+
     def balance(self, address: str) -> int:
         """Return an account's money, in wei."""
         return int(self.request("eth_getBalance", address, "latest"), 16)
@@ -185,7 +189,7 @@ class Chain:
             transaction = {
                 "type": 2,
                 "chainId": self.chain_id,
-                "nonce": int(self.request("eth_getTransactionCount", account.address, "pending"), 16),
+                "nonce": self.nonce(account.address),
                 "to": call.to or "",
                 "value": value,
                 "data": call.data,

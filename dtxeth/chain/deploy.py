@@ -15,7 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from eth_utils import keccak
+import rlp
+from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from dtxeth.chain.abi import Call, canonical, encode, snake
 from dtxeth.chain.accounts import Account
@@ -30,7 +31,7 @@ NAMES = (
     "TaskRegistry",
     "StorageChallenge",
 )
-"""The contracts, each after those that it is told of."""
+"""The contracts, in the order of their deployment."""
 
 Json = dict[str, Any]
 
@@ -41,20 +42,32 @@ class Parameters:
 
     Attributes:
         slot_seconds: At most one heartbeat in so many seconds counts.
+        stake_per_gib: Wei that a storage node has at stake for each GiB that it offers.
         draw_delay: Blocks between opening a challenge and the block whose hash draws its leaves, at least 2.
         answer_window: Seconds that a node has to answer a challenge.
         min_interval: Least seconds between two challenges of one holding.
         max_open_per_node: Most open challenges that one owner may have on one node.
+        slash_percent: What a failed challenge takes, in percent of the holding's part of the stake.
         deposit_per_leaf: Wei that a challenger deposits for each leaf: what an answer of 10 leaves out of 1 GiB
             costs at 1 gwei.
+        deposit_per_proof: Wei that a challenger deposits for a KZG answer, whatever the number of blobs.
+        deposit_per_blob: Wei that a challenger deposits for each blob of it.
+        lost_slots: A node without a heartbeat for so many slots counts as lost.
+        lost_misses: A node that missed so many challenges in a row counts as lost.
     """
 
     slot_seconds: int = 3600
+    stake_per_gib: int = 10**16
     draw_delay: int = 2
     answer_window: int = 600
     min_interval: int = 60
     max_open_per_node: int = 16
+    slash_percent: int = 25
     deposit_per_leaf: int = 45_000 * 10**9
+    deposit_per_proof: int = 110_000 * 10**9
+    deposit_per_blob: int = 25_000 * 10**9
+    lost_slots: int = 6
+    lost_misses: int = 3
 
 
 @dataclass(frozen=True)
@@ -176,11 +189,15 @@ def deploy(
                 raise DeploymentError(f"{path} has {present.parameters}; give the same, or another directory")
             return present
     block = chain.block_number
-    known: Json = asdict(parameters)
+    addresses = _predict(account, chain.nonce(account.address))
+    known: Json = asdict(parameters) | {snake(name): address for name, address in addresses.items()}
     for name in NAMES:
         receipt = chain.transact(account, Call(None, _creation_code(name, known)))
-        known[snake(name)] = receipt.contract
-    addresses = {name: str(known[snake(name)]) for name in NAMES}
+        if receipt.contract != addresses[name]:
+            raise DeploymentError(
+                f"{name} came to {receipt.contract}, not to {addresses[name]}: "
+                f"let nothing else use account {account.address} while it deploys, and start anew"
+            )
     hashes = {name: bytes(keccak(chain.code(address))) for name, address in addresses.items()}
     deployment = Deployment(
         chain.chain_id, block, parameters, MappingProxyType(addresses), MappingProxyType(hashes)
@@ -189,6 +206,15 @@ def deploy(
     if directory is not None:
         deployment.save(directory)
     return deployment
+
+
+def _predict(account: Account, nonce: int) -> dict[str, str]:
+    """Addresses that the next contracts of an account get: some of them name each other, which no order allows for."""
+    sender = to_canonical_address(account.address)
+    return {
+        name: to_checksum_address(keccak(rlp.encode([sender, nonce + place]))[12:])
+        for place, name in enumerate(NAMES)
+    }
 
 
 def load_deployment(chain: Chain, directory: Path) -> Deployment:

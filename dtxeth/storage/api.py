@@ -33,28 +33,46 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class Claim:
-    """What an owner says that a node now holds of a file; the node acknowledges it only if it is so.
+    """What an owner says that a node's draft comes to; the node acknowledges it only if it is so.
 
     Attributes:
-        root: Merkle root over the leaves of all pieces, in order.
-        leaf_count: Number of these leaves.
+        version: Version of the file that the holding comes with: 1 to publish it, one more than on chain to revise it.
+        root: Merkle root over the leaves of all pieces, in order; 32 zero bytes if the namespace does not ask for it.
+        leaf_count: Number of these leaves, or 0.
+        commitments_root: Merkle root over the KZG commitments of all blobs, in order; or 32 zero bytes.
+        blob_count: Number of these blobs, or 0.
         size: Bytes of all pieces.
         expires_at: Until when the file is to be kept.
     """
 
+    version: int
     root: bytes
     leaf_count: int
+    commitments_root: bytes
+    blob_count: int
     size: int
     expires_at: int
 
     def to_bytes(self) -> bytes:
-        """Encode it as the body of the request: root ‖ leaf count (4) ‖ size (8) ‖ expiry (8), big-endian."""
-        numbers = ((self.leaf_count, 4), (self.size, 8), (self.expires_at, 8))
-        return self.root + b"".join(number.to_bytes(width, "big") for number, width in numbers)
+        """Encode it as the body of the request: fields in order, roots of 32 bytes, sizes and times of 8, others of 4."""
+        return b"".join(
+            [
+                self.version.to_bytes(4, "big"),
+                self.root,
+                self.leaf_count.to_bytes(4, "big"),
+                self.commitments_root,
+                self.blob_count.to_bytes(4, "big"),
+                self.size.to_bytes(8, "big"),
+                self.expires_at.to_bytes(8, "big"),
+            ]
+        )
 
 
 class StorageNodeApi(Protocol):
     """A storage node as its clients reach it.
+
+    An owner gathers a *draft* on a node, piece by piece, and has the node acknowledge it; the draft becomes a holding when
+    the acknowledgement is published. A draft is named by 16 random bytes.
 
     Refusals are :class:`~dtxeth.errors.DtxethError`; an implementation over a network raises
     :class:`~dtxeth.errors.NodeError` or ``OSError`` when the node cannot be reached.
@@ -64,16 +82,33 @@ class StorageNodeApi(Protocol):
         """Tell capacity and use; signed by nobody."""
         ...
 
-    def put_piece(self, credentials: Credentials, file_id: bytes, position: int, piece: bytes) -> None:
-        """Stage the next piece of the sender's file; ``PUT`` of :func:`piece_at`, body the piece."""
+    def put_piece(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, position: int, piece: bytes
+    ) -> None:
+        """Stage the next piece of a draft; ``PUT`` of :func:`piece_at`, body the piece."""
         ...
 
-    def acknowledge(self, credentials: Credentials, file_id: bytes, claim: Claim) -> Acknowledgement:
-        """Sign for the staged pieces; ``PUT`` of :func:`holding_of`, body the claim."""
+    def keep_pieces(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, position: int, digests: list[bytes]
+    ) -> None:
+        """Stage pieces that the node holds of this file already as the next of a draft; ``PUT`` of :func:`kept_at`.
+
+        The body is their SHA-256 digests, one after the other.
+        """
         ...
 
-    def abandon(self, credentials: Credentials, file_id: bytes) -> None:
-        """Drop the sender's staged pieces; ``DELETE`` of :func:`holding_of`."""
+    def commitments(self, credentials: Credentials, file_id: bytes, draft: bytes) -> bytes:
+        """KZG commitments of all blobs of a draft, 48 bytes each; ``GET`` of :func:`commitments_of`."""
+        ...
+
+    def acknowledge(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, claim: Claim
+    ) -> Acknowledgement:
+        """Sign for a draft; ``PUT`` of :func:`draft_of`, body the claim."""
+        ...
+
+    def abandon(self, credentials: Credentials, file_id: bytes, draft: bytes) -> None:
+        """Drop a draft; ``DELETE`` of :func:`draft_of`."""
         ...
 
     def get_piece(
@@ -82,8 +117,10 @@ class StorageNodeApi(Protocol):
         """Serve a piece by its SHA-256; ``GET`` of :func:`piece_named`."""
         ...
 
-    def get_manifest(self, credentials: Credentials, file_id: bytes, authorization_id: int) -> bytes:
-        """Serve the node's encryption of the sealed manifest; ``GET`` of :func:`manifest_of`."""
+    def get_manifest(
+        self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
+    ) -> bytes:
+        """Serve the node's encryption of the sealed manifest with a digest; ``GET`` of :func:`manifest_of`."""
         ...
 
 
@@ -92,9 +129,24 @@ def holding_of(file_id: bytes) -> str:
     return f"/files/{file_id.hex()}"
 
 
-def piece_at(file_id: bytes, position: int) -> str:
-    """Resource: the piece at a position of the holding."""
-    return f"{holding_of(file_id)}/pieces/{position}"
+def draft_of(file_id: bytes, draft: bytes) -> str:
+    """Resource: a draft."""
+    return f"{holding_of(file_id)}/drafts/{draft.hex()}"
+
+
+def piece_at(file_id: bytes, draft: bytes, position: int) -> str:
+    """Resource: the piece at a position of a draft."""
+    return f"{draft_of(file_id, draft)}/pieces/{position}"
+
+
+def kept_at(file_id: bytes, draft: bytes, position: int) -> str:
+    """Resource: pieces that the node holds already, from a position of a draft on."""
+    return f"{draft_of(file_id, draft)}/kept/{position}"
+
+
+def commitments_of(file_id: bytes, draft: bytes) -> str:
+    """Resource: the KZG commitments of a draft."""
+    return f"{draft_of(file_id, draft)}/commitments"
 
 
 def piece_named(file_id: bytes, digest: bytes, authorization_id: int) -> str:
@@ -102,6 +154,6 @@ def piece_named(file_id: bytes, digest: bytes, authorization_id: int) -> str:
     return f"{holding_of(file_id)}/blocks/{digest.hex()}?authorization={authorization_id}"
 
 
-def manifest_of(file_id: bytes, authorization_id: int) -> str:
-    """Resource: the manifest, read by an authorization (0: as owner)."""
-    return f"{holding_of(file_id)}/manifest?authorization={authorization_id}"
+def manifest_of(file_id: bytes, digest: bytes, authorization_id: int) -> str:
+    """Resource: the manifest with a digest, read by an authorization (0: as owner)."""
+    return f"{holding_of(file_id)}/manifests/{digest.hex()}?authorization={authorization_id}"

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from dtxeth.chain.bindings.types import AuthorizationStatus, ChallengeStatus, Role, TaskStatus
+from dtxeth.chain.bindings.types import (
+    Algorithm,
+    AuthorizationStatus,
+    ChallengeStatus,
+    HoldingState,
+    Role,
+    TaskStatus,
+)
 from dtxeth.chain.custom_error import CustomError
 
 __all__ = [
     "AcknowledgementExpired",
+    "AlreadyChallenged",
     "AlreadyConfirmed",
     "AlreadyHolding",
     "AlreadyRegistered",
@@ -20,37 +28,44 @@ __all__ = [
     "AuthorizationNotApproved",
     "AuthorizationOpen",
     "AuthorizationReasonTooLong",
+    "CapacityExceeded",
     "ChallengeStillOpen",
     "ChallengedTooSoon",
     "ConcurrencyExceeded",
     "DeadlineNotPassed",
     "DeadlinePassed",
-    "DepositTooSmall",
     "DrawTooEarly",
     "DrawTooLate",
     "DuplicateExecutor",
     "DuplicateFile",
     "EmptyFile",
     "ExpiryNotInFuture",
+    "ExpiryShortened",
+    "ExpiryTooFar",
+    "FileDeletedAlready",
     "FileExists",
     "FileExpired",
-    "FileExpiresBeforeAnswer",
     "FileExpiresBeforeFinish",
     "HeartbeatTooSoon",
+    "HoldingExpiresBeforeAnswer",
+    "HoldingNotLive",
+    "HoldingNotReleasable",
     "InvalidAcknowledgement",
     "InvalidAuthorizationExpiry",
+    "InvalidCount",
     "InvalidDeadlines",
+    "InvalidDeposit",
     "InvalidEndpoint",
     "InvalidGrantedKey",
+    "InvalidHealthRules",
     "InvalidHolding",
     "InvalidLeafSize",
-    "InvalidLeaves",
     "InvalidModelTask",
     "InvalidNamespaceName",
     "InvalidNodeName",
     "InvalidPartyCount",
     "InvalidProofLength",
-    "InvalidReplicas",
+    "InvalidRedundancy",
     "InvalidResult",
     "InvalidRules",
     "InvalidShares",
@@ -59,24 +74,36 @@ __all__ = [
     "InvalidSpec",
     "InvalidWrappedKey",
     "NamespaceExists",
+    "NoCause",
+    "NoPossession",
     "NoRole",
+    "NoStakeNeeded",
+    "NodeDraining",
     "NodeNameTaken",
     "NodeOffline",
+    "NodeOnline",
     "NotAuthorizationOwner",
     "NotChallengedNode",
     "NotExecutor",
     "NotFileOwner",
     "NotHoldingOwner",
+    "NotLiveHolding",
     "NotNamespaceOwner",
+    "NotProvable",
     "NotRequester",
+    "NotTheContract",
     "NothingToWithdraw",
     "OwnerNeedsNoAuthorization",
     "PaymentRefused",
     "ResultFileNotGranted",
     "ResultFileNotOfExecutor",
+    "RetentionOver",
+    "StakeTooSmall",
+    "StillHolding",
     "StringTooLong",
     "TaskReasonTooLong",
     "TooFewAcknowledgements",
+    "TooFewHoldings",
     "TooManyHoldings",
     "TooManyOpenChallenges",
     "UnexpectedModelTask",
@@ -89,6 +116,7 @@ __all__ = [
     "UnknownNode",
     "UnknownNodeName",
     "UnknownTask",
+    "WrongAlgorithm",
     "WrongAuthorizationStatus",
     "WrongChallengeStatus",
     "WrongLeafCount",
@@ -112,6 +140,16 @@ class AcknowledgementExpired(CustomError):
     deadline: int
 
 
+class AlreadyChallenged(CustomError):
+    """Challenge {challenge_id} on holding {holding_id} is still open; draw and close it first."""
+
+    kinds = MappingProxyType({"holding_id": "uint256", "challenge_id": "uint256"})
+    notice = "Challenge {challenge_id} on holding {holding_id} is still open; draw and close it first."
+
+    holding_id: int
+    challenge_id: int
+
+
 class AlreadyConfirmed(CustomError):
     """Executor {executor} has confirmed task {task_id} already."""
 
@@ -123,10 +161,10 @@ class AlreadyConfirmed(CustomError):
 
 
 class AlreadyHolding(CustomError):
-    """Node {node} holds file {file_id} already; give one acknowledgement a node."""
+    """Node {node} acknowledges file {file_id} twice; give one acknowledgement a node."""
 
     kinds = MappingProxyType({"file_id": "bytes32", "node": "address"})
-    notice = "Node {node} holds file {file_id} already; give one acknowledgement a node."
+    notice = "Node {node} acknowledges file {file_id} twice; give one acknowledgement a node."
 
     file_id: bytes
     node: str
@@ -232,6 +270,19 @@ class AuthorizationReasonTooLong(CustomError):
     maximum: int
 
 
+class CapacityExceeded(CustomError):
+    """Node {node} would hold {wanted} bytes, its capacity and stake allow {usable}; choose another node."""
+
+    kinds = MappingProxyType({"node": "address", "wanted": "uint256", "usable": "uint256"})
+    notice = (
+        "Node {node} would hold {wanted} bytes, its capacity and stake allow {usable}; choose another node."
+    )
+
+    node: str
+    wanted: int
+    usable: int
+
+
 class ChallengeStillOpen(CustomError):
     """Challenge {challenge_id} is still open; wait for its draw or its deadline to lapse."""
 
@@ -280,16 +331,6 @@ class DeadlinePassed(CustomError):
 
     task_id: int
     deadline: int
-
-
-class DepositTooSmall(CustomError):
-    """The deposit is {deposit} wei; give at least {required}."""
-
-    kinds = MappingProxyType({"deposit": "uint256", "required": "uint256"})
-    notice = "The deposit is {deposit} wei; give at least {required}."
-
-    deposit: int
-    required: int
 
 
 class DrawTooEarly(CustomError):
@@ -349,6 +390,40 @@ class ExpiryNotInFuture(CustomError):
     now_: int
 
 
+class ExpiryShortened(CustomError):
+    """File {file_id} is kept until {expires_at}, a revision cannot shorten that to {wanted}; choose a
+    later expiry.
+    """
+
+    kinds = MappingProxyType({"file_id": "bytes32", "wanted": "uint64", "expires_at": "uint64"})
+    notice = "File {file_id} is kept until {expires_at}, a revision cannot shorten that to {wanted}; choose a later expiry."
+
+    file_id: bytes
+    wanted: int
+    expires_at: int
+
+
+class ExpiryTooFar(CustomError):
+    """The file would expire at time {expires_at}, at most {latest} is allowed, a century ahead; choose an
+    earlier expiry.
+    """
+
+    kinds = MappingProxyType({"expires_at": "uint64", "latest": "uint64"})
+    notice = "The file would expire at time {expires_at}, at most {latest} is allowed, a century ahead; choose an earlier expiry."
+
+    expires_at: int
+    latest: int
+
+
+class FileDeletedAlready(CustomError):
+    """File {file_id} was deleted by its owner; publish it anew."""
+
+    kinds = MappingProxyType({"file_id": "bytes32"})
+    notice = "File {file_id} was deleted by its owner; publish it anew."
+
+    file_id: bytes
+
+
 class FileExists(CustomError):
     """File {file_id} is published already; upload again with a fresh salt."""
 
@@ -359,26 +434,13 @@ class FileExists(CustomError):
 
 
 class FileExpired(CustomError):
-    """File {file_id} expired at time {expires_at}; publish it anew."""
+    """File {file_id} expired at time {expires_at}; renew it within 7 days, or publish it anew."""
 
     kinds = MappingProxyType({"file_id": "bytes32", "expires_at": "uint64"})
-    notice = "File {file_id} expired at time {expires_at}; publish it anew."
+    notice = "File {file_id} expired at time {expires_at}; renew it within 7 days, or publish it anew."
 
     file_id: bytes
     expires_at: int
-
-
-class FileExpiresBeforeAnswer(CustomError):
-    """File {file_id} expires at time {expires_at}, before an answer would be due at {deadline}; the node
-    need not keep it so long.
-    """
-
-    kinds = MappingProxyType({"file_id": "bytes32", "expires_at": "uint64", "deadline": "uint64"})
-    notice = "File {file_id} expires at time {expires_at}, before an answer would be due at {deadline}; the node need not keep it so long."
-
-    file_id: bytes
-    expires_at: int
-    deadline: int
 
 
 class FileExpiresBeforeFinish(CustomError):
@@ -402,6 +464,40 @@ class HeartbeatTooSoon(CustomError):
 
     node: str
     next_at: int
+
+
+class HoldingExpiresBeforeAnswer(CustomError):
+    """Holding {holding_id} expires at time {expires_at}, before an answer would be due at {deadline}; the
+    node need not keep it so long.
+    """
+
+    kinds = MappingProxyType({"holding_id": "uint256", "expires_at": "uint64", "deadline": "uint64"})
+    notice = "Holding {holding_id} expires at time {expires_at}, before an answer would be due at {deadline}; the node need not keep it so long."
+
+    holding_id: int
+    expires_at: int
+    deadline: int
+
+
+class HoldingNotLive(CustomError):
+    """Holding {holding_id} has ended; challenge a live one."""
+
+    kinds = MappingProxyType({"holding_id": "uint256"})
+    notice = "Holding {holding_id} has ended; challenge a live one."
+
+    holding_id: int
+
+
+class HoldingNotReleasable(CustomError):
+    """Holding {holding_id} is {state}: it is still needed, or released already; wait for its file to end
+    and for its open challenge.
+    """
+
+    kinds = MappingProxyType({"holding_id": "uint256", "state": "uint8"})
+    notice = "Holding {holding_id} is {state}: it is still needed, or released already; wait for its file to end and for its open challenge."
+
+    holding_id: int
+    state: HoldingState
 
 
 class InvalidAcknowledgement(CustomError):
@@ -429,6 +525,16 @@ class InvalidAuthorizationExpiry(CustomError):
     latest: int
 
 
+class InvalidCount(CustomError):
+    """{count} leaves or blobs are out of range; challenge 1 to {maximum}."""
+
+    kinds = MappingProxyType({"count": "uint256", "maximum": "uint256"})
+    notice = "{count} leaves or blobs are out of range; challenge 1 to {maximum}."
+
+    count: int
+    maximum: int
+
+
 class InvalidDeadlines(CustomError):
     """The deadlines must follow each other: now {now_} < confirm {confirm_by} < start {start_by} < finish
     {finish_by}.
@@ -443,6 +549,17 @@ class InvalidDeadlines(CustomError):
     confirm_by: int
     start_by: int
     finish_by: int
+
+
+class InvalidDeposit(CustomError):
+    """The deposit is {deposit} wei; give {required} to {maximum}."""
+
+    kinds = MappingProxyType({"deposit": "uint256", "required": "uint256", "maximum": "uint256"})
+    notice = "The deposit is {deposit} wei; give {required} to {maximum}."
+
+    deposit: int
+    required: int
+    maximum: int
 
 
 class InvalidEndpoint(CustomError):
@@ -465,16 +582,31 @@ class InvalidGrantedKey(CustomError):
     maximum: int
 
 
-class InvalidHolding(CustomError):
-    """Node {node} acknowledges {size} bytes in {leaf_count} leaves, which no pieces can give; ask the node
-    for a new one.
+class InvalidHealthRules(CustomError):
+    """The rules of health are out of range; lost slots {lost_slots} and lost misses {lost_misses} must be
+    1 or more.
     """
 
-    kinds = MappingProxyType({"node": "address", "leaf_count": "uint32", "size": "uint64"})
-    notice = "Node {node} acknowledges {size} bytes in {leaf_count} leaves, which no pieces can give; ask the node for a new one."
+    kinds = MappingProxyType({"lost_slots": "uint32", "lost_misses": "uint8"})
+    notice = "The rules of health are out of range; lost slots {lost_slots} and lost misses {lost_misses} must be 1 or more."
+
+    lost_slots: int
+    lost_misses: int
+
+
+class InvalidHolding(CustomError):
+    """Node {node} acknowledges {size} bytes in {leaf_count} leaves and {blob_count} blobs, which is not
+    what the namespace asks for or no pieces can give; ask the node for a new one.
+    """
+
+    kinds = MappingProxyType(
+        {"node": "address", "leaf_count": "uint32", "blob_count": "uint32", "size": "uint64"}
+    )
+    notice = "Node {node} acknowledges {size} bytes in {leaf_count} leaves and {blob_count} blobs, which is not what the namespace asks for or no pieces can give; ask the node for a new one."
 
     node: str
     leaf_count: int
+    blob_count: int
     size: int
 
 
@@ -486,16 +618,6 @@ class InvalidLeafSize(CustomError):
 
     position: int
     length: int
-    maximum: int
-
-
-class InvalidLeaves(CustomError):
-    """{leaves} leaves are out of range; challenge 1 to {maximum}."""
-
-    kinds = MappingProxyType({"leaves": "uint256", "maximum": "uint256"})
-    notice = "{leaves} leaves are out of range; challenge 1 to {maximum}."
-
-    leaves: int
     maximum: int
 
 
@@ -551,13 +673,16 @@ class InvalidProofLength(CustomError):
     expected: int
 
 
-class InvalidReplicas(CustomError):
-    """{replicas} replicas are out of range; choose 1 to {maximum}."""
+class InvalidRedundancy(CustomError):
+    """{needed} of {total} shards is out of range; choose 1 to {maximum} shards, and need 1 to all of them."""
 
-    kinds = MappingProxyType({"replicas": "uint256", "maximum": "uint256"})
-    notice = "{replicas} replicas are out of range; choose 1 to {maximum}."
+    kinds = MappingProxyType({"needed": "uint256", "total": "uint256", "maximum": "uint256"})
+    notice = (
+        "{needed} of {total} shards is out of range; choose 1 to {maximum} shards, and need 1 to all of them."
+    )
 
-    replicas: int
+    needed: int
+    total: int
     maximum: int
 
 
@@ -573,17 +698,24 @@ class InvalidResult(CustomError):
 
 class InvalidRules(CustomError):
     """The rules of challenges are out of range; draw delay {draw_delay} must be 2 or more, answer window
-    {answer_window} and open challenges {max_open_per_node} 1 or more.
+    {answer_window} and open challenges {max_open_per_node} 1 or more, slashing {slash_percent} percent
+    100 or less.
     """
 
     kinds = MappingProxyType(
-        {"draw_delay": "uint64", "answer_window": "uint64", "max_open_per_node": "uint32"}
+        {
+            "draw_delay": "uint64",
+            "answer_window": "uint64",
+            "max_open_per_node": "uint32",
+            "slash_percent": "uint8",
+        }
     )
-    notice = "The rules of challenges are out of range; draw delay {draw_delay} must be 2 or more, answer window {answer_window} and open challenges {max_open_per_node} 1 or more."
+    notice = "The rules of challenges are out of range; draw delay {draw_delay} must be 2 or more, answer window {answer_window} and open challenges {max_open_per_node} 1 or more, slashing {slash_percent} percent 100 or less."
 
     draw_delay: int
     answer_window: int
     max_open_per_node: int
+    slash_percent: int
 
 
 class InvalidShares(CustomError):
@@ -641,11 +773,43 @@ class NamespaceExists(CustomError):
     name: str
 
 
+class NoCause(CustomError):
+    """A revision must say why; give a cause."""
+
+    kinds = MappingProxyType({})
+    notice = "A revision must say why; give a cause."
+
+
+class NoPossession(CustomError):
+    """A namespace must name its proofs of possession; choose Merkle, Kzg or Both."""
+
+    kinds = MappingProxyType({})
+    notice = "A namespace must name its proofs of possession; choose Merkle, Kzg or Both."
+
+
 class NoRole(CustomError):
     """A node must have a role; register it as a storage node or as an executor."""
 
     kinds = MappingProxyType({})
     notice = "A node must have a role; register it as a storage node or as an executor."
+
+
+class NoStakeNeeded(CustomError):
+    """A node of role {role} has nothing at stake; send no value."""
+
+    kinds = MappingProxyType({"role": "uint8"})
+    notice = "A node of role {role} has nothing at stake; send no value."
+
+    role: Role
+
+
+class NodeDraining(CustomError):
+    """Node {node} is draining and takes nothing new; choose another, or end the draining first."""
+
+    kinds = MappingProxyType({"node": "address"})
+    notice = "Node {node} is draining and takes nothing new; choose another, or end the draining first."
+
+    node: str
 
 
 class NodeNameTaken(CustomError):
@@ -663,6 +827,15 @@ class NodeOffline(CustomError):
 
     kinds = MappingProxyType({"node": "address"})
     notice = "Node {node} is offline; choose another, or bring it online first."
+
+    node: str
+
+
+class NodeOnline(CustomError):
+    """Node {node} is online; take it offline first."""
+
+    kinds = MappingProxyType({"node": "address"})
+    notice = "Node {node} is online; take it offline first."
 
     node: str
 
@@ -727,6 +900,16 @@ class NotHoldingOwner(CustomError):
     owner: str
 
 
+class NotLiveHolding(CustomError):
+    """Holding {holding_id} is not a live holding of file {file_id}; list the holdings of the file."""
+
+    kinds = MappingProxyType({"holding_id": "uint256", "file_id": "bytes32"})
+    notice = "Holding {holding_id} is not a live holding of file {file_id}; list the holdings of the file."
+
+    holding_id: int
+    file_id: bytes
+
+
 class NotNamespaceOwner(CustomError):
     """Namespace {namespace_id} belongs to {owner}, not to {caller}; use one of your own."""
 
@@ -736,6 +919,18 @@ class NotNamespaceOwner(CustomError):
     namespace_id: bytes
     caller: str
     owner: str
+
+
+class NotProvable(CustomError):
+    """Holding {holding_id} has no root for algorithm {algorithm}; challenge it by the one that its
+    namespace names.
+    """
+
+    kinds = MappingProxyType({"holding_id": "uint256", "algorithm": "uint8"})
+    notice = "Holding {holding_id} has no root for algorithm {algorithm}; challenge it by the one that its namespace names."
+
+    holding_id: int
+    algorithm: Algorithm
 
 
 class NotRequester(CustomError):
@@ -749,6 +944,16 @@ class NotRequester(CustomError):
     task_id: int
     caller: str
     requester: str
+
+
+class NotTheContract(CustomError):
+    """Account {caller} is not the contract {expected}, which alone may do this."""
+
+    kinds = MappingProxyType({"caller": "address", "expected": "address"})
+    notice = "Account {caller} is not the contract {expected}, which alone may do this."
+
+    caller: str
+    expected: str
 
 
 class NothingToWithdraw(CustomError):
@@ -806,6 +1011,39 @@ class ResultFileNotOfExecutor(CustomError):
     owner: str
 
 
+class RetentionOver(CustomError):
+    """The retention of file {file_id} ended at time {ended_at}; publish it anew."""
+
+    kinds = MappingProxyType({"file_id": "bytes32", "ended_at": "uint64"})
+    notice = "The retention of file {file_id} ended at time {ended_at}; publish it anew."
+
+    file_id: bytes
+    ended_at: int
+
+
+class StakeTooSmall(CustomError):
+    """The stake of node {node} would be {stake} wei, {required} are needed for its capacity; send more, or
+    offer less.
+    """
+
+    kinds = MappingProxyType({"node": "address", "stake": "uint256", "required": "uint256"})
+    notice = "The stake of node {node} would be {stake} wei, {required} are needed for its capacity; send more, or offer less."
+
+    node: str
+    stake: int
+    required: int
+
+
+class StillHolding(CustomError):
+    """Node {node} still has {holdings} holdings; drain it, and wait until they are released."""
+
+    kinds = MappingProxyType({"node": "address", "holdings": "uint256"})
+    notice = "Node {node} still has {holdings} holdings; drain it, and wait until they are released."
+
+    node: str
+    holdings: int
+
+
 class StringTooLong(CustomError):
     """String too long."""
 
@@ -826,14 +1064,22 @@ class TaskReasonTooLong(CustomError):
 
 
 class TooFewAcknowledgements(CustomError):
-    """The namespace asks for {required} acknowledgements, {given} were given; store the file on more
-    nodes.
-    """
+    """{required} acknowledgements are needed, {given} were given; store the file on more nodes."""
 
     kinds = MappingProxyType({"given": "uint256", "required": "uint256"})
-    notice = "The namespace asks for {required} acknowledgements, {given} were given; store the file on more nodes."
+    notice = "{required} acknowledgements are needed, {given} were given; store the file on more nodes."
 
     given: int
+    required: int
+
+
+class TooFewHoldings(CustomError):
+    """The file would have {left} live holdings, {required} are needed to read it; drop fewer."""
+
+    kinds = MappingProxyType({"left": "uint256", "required": "uint256"})
+    notice = "The file would have {left} live holdings, {required} are needed to read it; drop fewer."
+
+    left: int
     required: int
 
 
@@ -948,6 +1194,16 @@ class UnknownTask(CustomError):
     notice = "There is no task {task_id}; check the id, or list the tasks."
 
     task_id: int
+
+
+class WrongAlgorithm(CustomError):
+    """Challenge {challenge_id} asks for algorithm {algorithm}; answer by that one."""
+
+    kinds = MappingProxyType({"challenge_id": "uint256", "algorithm": "uint8"})
+    notice = "Challenge {challenge_id} asks for algorithm {algorithm}; answer by that one."
+
+    challenge_id: int
+    algorithm: Algorithm
 
 
 class WrongAuthorizationStatus(CustomError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from dtxeth.chain.abi import Event
-from dtxeth.chain.bindings.types import Fault, Kind, Role, TaskStatus
+from dtxeth.chain.bindings.types import Algorithm, Cause, Fault, Kind, Possession, Role, TaskStatus
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class AuthorizationRevoked(Event):
 
 @dataclass(frozen=True)
 class ChallengeDrawn(Event):
-    """The leaves are drawn; the node's time runs.
+    """The leaves or blobs are drawn; the node's time runs.
 
     Attributes:
         challenge_id: The challenge.
@@ -166,8 +166,9 @@ class ChallengeOpened(Event):
         node: The storage node that must answer.
         file_id: The file.
         challenger: The owner.
-        leaves: Number of leaves to prove.
-        draw_block: Block whose hash draws the leaves; draw from the next one on.
+        algorithm: What it asks for.
+        count: Number of leaves or blobs to prove.
+        draw_block: Block whose hash draws them; draw from the next one on.
         deposit: In wei.
     """
 
@@ -178,7 +179,8 @@ class ChallengeOpened(Event):
             "node": "address",
             "file_id": "bytes32",
             "challenger": "address",
-            "leaves": "uint8",
+            "algorithm": "uint8",
+            "count": "uint8",
             "draw_block": "uint64",
             "deposit": "uint256",
         }
@@ -190,7 +192,8 @@ class ChallengeOpened(Event):
     node: str
     file_id: bytes
     challenger: str
-    leaves: int
+    algorithm: Algorithm
+    count: int
     draw_block: int
     deposit: int
 
@@ -268,6 +271,22 @@ class EIP712DomainChanged(Event):
 
 
 @dataclass(frozen=True)
+class FileDeleted(Event):
+    """A file was deleted by its owner; its holdings end, one event each.
+
+    Attributes:
+        file_id: The file.
+        owner: Its owner.
+    """
+
+    kinds = MappingProxyType({"file_id": "bytes32", "owner": "address"})
+    indexed = ("file_id", "owner")
+
+    file_id: bytes
+    owner: str
+
+
+@dataclass(frozen=True)
 class FilePublished(Event):
     """A file is on the chain; its holdings follow, one event each.
 
@@ -279,6 +298,8 @@ class FilePublished(Event):
         rows: Rows of the table in it.
         published_at: Time of publication.
         expires_at: Last second for which the nodes keep it.
+        needed: Shards that give a stripe back.
+        total: Shards of each stripe.
         manifest_digest: SHA-256 of the sealed manifest.
         sealed_info: Name and columns, sealed under the file key.
     """
@@ -292,6 +313,8 @@ class FilePublished(Event):
             "rows": "uint64",
             "published_at": "uint64",
             "expires_at": "uint64",
+            "needed": "uint8",
+            "total": "uint8",
             "manifest_digest": "bytes32",
             "sealed_info": "bytes",
         }
@@ -305,8 +328,52 @@ class FilePublished(Event):
     rows: int
     published_at: int
     expires_at: int
+    needed: int
+    total: int
     manifest_digest: bytes
     sealed_info: bytes
+
+
+@dataclass(frozen=True)
+class FileRevised(Event):
+    """A file was revised; the holdings that ended and came follow, one event each, with the same version.
+
+    Attributes:
+        file_id: The file.
+        owner: Its owner.
+        cause: Why.
+        version: Its version from now on.
+        revised_at: Time of the revision.
+        expires_at: Last second for which the nodes keep it.
+        needed: Shards that give a stripe back.
+        total: Shards of each stripe.
+        manifest_digest: SHA-256 of the sealed manifest that is valid from now on.
+    """
+
+    kinds = MappingProxyType(
+        {
+            "file_id": "bytes32",
+            "owner": "address",
+            "cause": "uint8",
+            "version": "uint32",
+            "revised_at": "uint64",
+            "expires_at": "uint64",
+            "needed": "uint8",
+            "total": "uint8",
+            "manifest_digest": "bytes32",
+        }
+    )
+    indexed = ("file_id", "owner", "cause")
+
+    file_id: bytes
+    owner: str
+    cause: Cause
+    version: int
+    revised_at: int
+    expires_at: int
+    needed: int
+    total: int
+    manifest_digest: bytes
 
 
 @dataclass(frozen=True)
@@ -335,9 +402,10 @@ class HoldingAdded(Event):
         holding_id: Number of the holding, from 1.
         file_id: The file.
         node: The storage node.
-        root: Merkle root of the holding.
-        leaf_count: Number of its leaves.
+        version: Version of the file that it came with.
         size: Bytes of its pieces.
+        root: Merkle root of the holding, or zero.
+        commitments_root: Root over its KZG commitments, or zero.
     """
 
     kinds = MappingProxyType(
@@ -345,9 +413,10 @@ class HoldingAdded(Event):
             "holding_id": "uint256",
             "file_id": "bytes32",
             "node": "address",
-            "root": "bytes32",
-            "leaf_count": "uint32",
+            "version": "uint32",
             "size": "uint64",
+            "root": "bytes32",
+            "commitments_root": "bytes32",
         }
     )
     indexed = ("holding_id", "file_id", "node")
@@ -355,9 +424,50 @@ class HoldingAdded(Event):
     holding_id: int
     file_id: bytes
     node: str
-    root: bytes
-    leaf_count: int
+    version: int
     size: int
+    root: bytes
+    commitments_root: bytes
+
+
+@dataclass(frozen=True)
+class HoldingEnded(Event):
+    """A holding ended: its node owes no new proofs.
+
+    Attributes:
+        holding_id: The holding.
+        file_id: The file.
+        node: The storage node.
+        version: Version of the file from now on; the present one if the file has ended.
+    """
+
+    kinds = MappingProxyType(
+        {"holding_id": "uint256", "file_id": "bytes32", "node": "address", "version": "uint32"}
+    )
+    indexed = ("holding_id", "file_id", "node")
+
+    holding_id: int
+    file_id: bytes
+    node: str
+    version: int
+
+
+@dataclass(frozen=True)
+class HoldingReleased(Event):
+    """A node may free the space of a holding.
+
+    Attributes:
+        holding_id: The holding.
+        file_id: The file.
+        node: The storage node.
+    """
+
+    kinds = MappingProxyType({"holding_id": "uint256", "file_id": "bytes32", "node": "address"})
+    indexed = ("holding_id", "file_id", "node")
+
+    holding_id: int
+    file_id: bytes
+    node: str
 
 
 @dataclass(frozen=True)
@@ -379,41 +489,52 @@ class KeyPublished(Event):
 
 
 @dataclass(frozen=True)
-class ManifestReplaced(Event):
-    """A file is spread over further nodes, and its manifest with it.
-
-    Attributes:
-        file_id: The file.
-        manifest_digest: SHA-256 of the sealed manifest that is valid from now on.
-    """
-
-    kinds = MappingProxyType({"file_id": "bytes32", "manifest_digest": "bytes32"})
-    indexed = ("file_id",)
-
-    file_id: bytes
-    manifest_digest: bytes
-
-
-@dataclass(frozen=True)
 class NamespaceAdded(Event):
-    """An owner added a namespace.
+    """A namespace was added.
 
     Attributes:
         namespace_id: Its id.
-        owner: Whose it is.
+        owner: Its owner.
         name: Its name.
-        replicas: Least number of nodes that hold a file published into it.
+        needed: Shards that give a stripe back.
+        total: Shards of each stripe.
+        possession: How its nodes prove possession.
     """
 
     kinds = MappingProxyType(
-        {"namespace_id": "bytes32", "owner": "address", "name": "string", "replicas": "uint8"}
+        {
+            "namespace_id": "bytes32",
+            "owner": "address",
+            "name": "string",
+            "needed": "uint8",
+            "total": "uint8",
+            "possession": "uint8",
+        }
     )
     indexed = ("namespace_id", "owner")
 
     namespace_id: bytes
     owner: str
     name: str
-    replicas: int
+    needed: int
+    total: int
+    possession: Possession
+
+
+@dataclass(frozen=True)
+class NodeDrainingChanged(Event):
+    """A storage node asks owners to move their pieces elsewhere, or no longer does.
+
+    Attributes:
+        node: Account of the node.
+        draining: Whether it does.
+    """
+
+    kinds = MappingProxyType({"node": "address", "draining": "bool"})
+    indexed = ("node",)
+
+    node: str
+    draining: bool
 
 
 @dataclass(frozen=True)
@@ -466,6 +587,28 @@ class NodeRegistered(Event):
 
 
 @dataclass(frozen=True)
+class NodeSlashed(Event):
+    """A storage node lost a part of its stake for a failed challenge.
+
+    Attributes:
+        node: Account of the node.
+        owner: Owner of the file, to whom half of it (rounded down) is credited.
+        amount: Wei taken in all.
+        burned: Wei of it that nobody gets.
+    """
+
+    kinds = MappingProxyType(
+        {"node": "address", "owner": "address", "amount": "uint256", "burned": "uint256"}
+    )
+    indexed = ("node", "owner")
+
+    node: str
+    owner: str
+    amount: int
+    burned: int
+
+
+@dataclass(frozen=True)
 class NodeUpdated(Event):
     """A node moved, changed its certificate or its capacity.
 
@@ -510,21 +653,25 @@ class PartyInvited(Event):
 
 
 @dataclass(frozen=True)
-class ReplicasChanged(Event):
-    """An owner changed how many nodes must hold the files published from now on.
+class RedundancyChanged(Event):
+    """A namespace's redundancy changed; files published before have to be revised.
 
     Attributes:
         namespace_id: The namespace.
-        owner: Whose it is.
-        replicas: The new number.
+        owner: Its owner.
+        needed: Shards that give a stripe back.
+        total: Shards of each stripe.
     """
 
-    kinds = MappingProxyType({"namespace_id": "bytes32", "owner": "address", "replicas": "uint8"})
+    kinds = MappingProxyType(
+        {"namespace_id": "bytes32", "owner": "address", "needed": "uint8", "total": "uint8"}
+    )
     indexed = ("namespace_id", "owner")
 
     namespace_id: bytes
     owner: str
-    replicas: int
+    needed: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -558,6 +705,22 @@ class ReportsDisagree(Event):
     result_hash: bytes
     expected_file_id: bytes
     result_file_id: bytes
+
+
+@dataclass(frozen=True)
+class StakeChanged(Event):
+    """A storage node's stake changed.
+
+    Attributes:
+        node: Account of the node.
+        stake: Wei at stake now.
+    """
+
+    kinds = MappingProxyType({"node": "address", "stake": "uint256"})
+    indexed = ("node",)
+
+    node: str
+    stake: int
 
 
 @dataclass(frozen=True)

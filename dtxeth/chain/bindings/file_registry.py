@@ -7,37 +7,61 @@ from collections.abc import Sequence
 from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
-from dtxeth.chain.bindings.types import Acknowledgement, File, Holding, Namespace, Publication
+from dtxeth.chain.bindings.types import (
+    Acknowledgement,
+    File,
+    Holding,
+    Namespace,
+    Possession,
+    Publication,
+    Revision,
+)
 from dtxeth.chain.contract import Contract
 from dtxeth.chain.receipt import Receipt
 
-_ADD_HOLDINGS = Function(
-    "addHoldings", ("bytes32", "bytes32", "(address,bytes32,uint32,uint64,uint64,bytes)[]"), ()
-)
-_ADD_NAMESPACE = Function("addNamespace", ("string", "uint8"), ("bytes32",))
+_ADD_NAMESPACE = Function("addNamespace", ("string", "uint8", "uint8", "uint8"), ("bytes32",))
+_DELETE_FILE = Function("deleteFile", ("bytes32",), ())
 _EIP712_DOMAIN = Function(
     "eip712Domain", (), ("bytes1", "string", "string", "uint256", "address", "bytes32", "uint256[]")
 )
 _FILE_ID_OF = Function("fileIdOf", ("address", "bytes32"), ("bytes32",))
-_FILE_OF = Function("fileOf", ("bytes32",), ("(address,bytes32,uint64,uint64,uint64,uint64,bytes32,bytes)",))
-_HOLDING = Function("holding", ("uint256",), ("(bytes32,address,bytes32,uint32,uint64)",))
+_FILE_OF = Function(
+    "fileOf",
+    ("bytes32",),
+    ("(address,uint32,uint8,uint8,bool,bytes32,uint64,uint64,uint64,uint64,bytes32,bytes)",),
+)
+_HOLDING = Function(
+    "holding", ("uint256",), ("(bytes32,address,uint32,uint32,uint8,uint64,uint64,uint32,bytes32,bytes32)",)
+)
 _HOLDING_ON = Function("holdingOn", ("bytes32", "address"), ("uint256",))
 _HOLDINGS_OF = Function("holdingsOf", ("bytes32",), ("uint256[]",))
 _IS_LIVE = Function("isLive", ("bytes32",), ("bool",))
+_KZG_TARGET = Function("kzgTarget", ("uint256",), ("address", "uint32", "bytes32"))
 _MAX_HOLDINGS = Function("maxHoldings", (), ("uint256",))
+_MERKLE_TARGET = Function("merkleTarget", ("uint256",), ("address", "uint32", "bytes32"))
 _NAMESPACE_ID_OF = Function("namespaceIdOf", ("address", "string"), ("bytes32",))
-_NAMESPACE_OF = Function("namespaceOf", ("bytes32",), ("(address,uint8,uint64,string)",))
+_NAMESPACE_OF = Function("namespaceOf", ("bytes32",), ("(address,uint8,uint8,uint8,uint64,string)",))
 _OWNER_OF = Function("ownerOf", ("bytes32",), ("address",))
 _PUBLISH = Function(
     "publish",
     (
         "(bytes32,bytes32,uint64,uint64,uint64,bytes32,bytes,bytes)",
-        "(address,bytes32,uint32,uint64,uint64,bytes)[]",
+        "(address,bytes32,uint32,bytes32,uint32,uint64,uint64,bytes)[]",
     ),
     ("bytes32",),
 )
+_RELEASE = Function("release", ("uint256[]",), ())
 _REQUIRE_LIVE = Function("requireLive", ("bytes32",), ("address", "uint64"))
-_SET_REPLICAS = Function("setReplicas", ("bytes32", "uint8"), ())
+_RETENTION = Function("retention", (), ("uint64",))
+_REVISE = Function(
+    "revise",
+    (
+        "(bytes32,uint8,uint8,uint8,uint64,bytes32,uint256[])",
+        "(address,bytes32,uint32,bytes32,uint32,uint64,uint64,bytes)[]",
+    ),
+    (),
+)
+_SET_REDUNDANCY = Function("setRedundancy", ("bytes32", "uint8", "uint8"), ())
 
 
 class FileRegistry(Contract):
@@ -45,40 +69,38 @@ class FileRegistry(Contract):
 
     events = (
         events.EIP712DomainChanged,
+        events.FileDeleted,
         events.FilePublished,
+        events.FileRevised,
         events.HoldingAdded,
-        events.ManifestReplaced,
+        events.HoldingEnded,
+        events.HoldingReleased,
         events.NamespaceAdded,
-        events.ReplicasChanged,
+        events.RedundancyChanged,
     )
 
-    def add_holdings(
-        self,
-        file_id: bytes,
-        manifest_digest: bytes,
-        acknowledgements: Sequence[Acknowledgement],
-        *,
-        sender: Account,
+    def add_namespace(
+        self, name: str, needed: int, total: int, possession: Possession, *, sender: Account
     ) -> Receipt:
-        """Spread a live file of the sender's over further nodes, all or nothing.
-
-        Args:
-            file_id: The file.
-            manifest_digest: SHA-256 of the sealed manifest that lists the new pieces too.
-            acknowledgements: Of nodes that do not hold the file yet.
-            sender: Who signs and pays.
-        """
-        return self._transact(_ADD_HOLDINGS, sender, 0, file_id, manifest_digest, acknowledgements)
-
-    def add_namespace(self, name: str, replicas: int, *, sender: Account) -> Receipt:
         """Add a namespace of the sender's.
 
         Args:
             name: 1 to 64 bytes, new for the sender.
-            replicas: Least number of nodes that hold a file published into it, 1 to maxHoldings.
+            needed: Shards that give a stripe back, 1 to total; 1 for copies.
+            total: Shards of each stripe, 1 to maxHoldings.
+            possession: How its nodes prove possession.
             sender: Who signs and pays.
         """
-        return self._transact(_ADD_NAMESPACE, sender, 0, name, replicas)
+        return self._transact(_ADD_NAMESPACE, sender, 0, name, needed, total, possession)
+
+    def delete_file(self, file_id: bytes, *, sender: Account) -> Receipt:
+        """Delete a file of the sender's, whose holdings end.
+
+        Args:
+            file_id: The file.
+            sender: Who signs and pays.
+        """
+        return self._transact(_DELETE_FILE, sender, 0, file_id)
 
     def eip712_domain(self) -> tuple[bytes, str, str, int, str, bytes, tuple[int, ...]]:
         """Eip712 domain.
@@ -135,20 +157,20 @@ class FileRegistry(Contract):
         return build(Holding, result)
 
     def holding_on(self, file_id: bytes, node: str) -> int:
-        """The holding of one node of one file.
+        """The live holding of one node of one file.
 
         Args:
             file_id: The file.
             node: The storage node.
 
         Returns:
-            Its number, 0 if the node holds nothing of it.
+            Its number, 0 if the node has none.
         """
         (result,) = self._view(_HOLDING_ON, file_id, node)
         return build(int, result)
 
     def holdings_of(self, file_id: bytes) -> tuple[int, ...]:
-        """All holdings of a file.
+        """The live holdings of a file.
 
         Args:
             file_id: The file; reverts with UnknownFile if there is none.
@@ -160,7 +182,7 @@ class FileRegistry(Contract):
         return build(tuple[int, ...], result)
 
     def is_live(self, file_id: bytes) -> bool:
-        """Whether a file has not expired.
+        """Whether a file is neither expired nor deleted.
 
         Args:
             file_id: Its id; reverts with UnknownFile if there is none.
@@ -171,14 +193,42 @@ class FileRegistry(Contract):
         (result,) = self._view(_IS_LIVE, file_id)
         return build(bool, result)
 
+    def kzg_target(self, holding_id: int) -> tuple[str, int, bytes]:
+        """What a KZG proof of a holding is checked against.
+
+        Args:
+            holding_id: The holding.
+
+        Returns:
+            node: The storage node.
+            blob_count: Number of its blobs.
+            commitments_root: Root over their commitments.
+        """
+        result0, result1, result2 = self._view(_KZG_TARGET, holding_id)
+        return build(str, result0), build(int, result1), build(bytes, result2)
+
     def max_holdings(self) -> int:
-        """Most holdings that a file can have.
+        """Most live holdings that a file can have.
 
         Returns:
             The bound of every loop over the holdings of a file.
         """
         (result,) = self._view(_MAX_HOLDINGS)
         return build(int, result)
+
+    def merkle_target(self, holding_id: int) -> tuple[str, int, bytes]:
+        """What a Merkle proof of a holding is checked against.
+
+        Args:
+            holding_id: The holding.
+
+        Returns:
+            node: The storage node.
+            leaf_count: Number of its leaves.
+            root: Root over them.
+        """
+        result0, result1, result2 = self._view(_MERKLE_TARGET, holding_id)
+        return build(str, result0), build(int, result1), build(bytes, result2)
 
     def namespace_id_of(self, owner: str, name: str) -> bytes:
         """The id that a namespace of this name has or would have.
@@ -206,7 +256,7 @@ class FileRegistry(Contract):
         return build(Namespace, result)
 
     def owner_of(self, file_id: bytes) -> str:
-        """The owner of a file, live or expired.
+        """The owner of a file, live or not.
 
         Args:
             file_id: Its id; reverts with UnknownFile if there is none.
@@ -222,14 +272,26 @@ class FileRegistry(Contract):
     ) -> Receipt:
         """Publish a file with all acknowledgements of its nodes, all or nothing.
 
-        Each node must be an online storage node and appear once.
+        Each node must be an online storage node with room and appear once.
 
         Args:
             publication: What the record says.
-            acknowledgements: At least as many as the namespace's replicas, at most maxHoldings.
+            acknowledgements: At least as many as the namespace's total, at most maxHoldings.
             sender: Who signs and pays.
         """
         return self._transact(_PUBLISH, sender, 0, publication, acknowledgements)
+
+    def release(self, holding_ids: Sequence[int], *, sender: Account) -> Receipt:
+        """Release holdings: those that ended while a challenge was open, once it is settled; and live
+        ones, once 7 days have passed since they expired.
+
+        Anybody may.
+
+        Args:
+            holding_ids: Their numbers.
+            sender: Who signs and pays.
+        """
+        return self._transact(_RELEASE, sender, 0, holding_ids)
 
     def require_live(self, file_id: bytes) -> tuple[str, int]:
         """Revert unless a file is live.
@@ -244,14 +306,40 @@ class FileRegistry(Contract):
         result0, result1 = self._view(_REQUIRE_LIVE, file_id)
         return build(str, result0), build(int, result1)
 
-    def set_replicas(self, namespace_id: bytes, replicas: int, *, sender: Account) -> Receipt:
-        """Change how many nodes must hold a file of the namespace.
+    def retention(self) -> int:
+        """How long an expired file is kept for a renewal.
 
-        Holds for files published from now on; an existing file is spread further by addHoldings.
+        Returns:
+            7 days.
+        """
+        (result,) = self._view(_RETENTION)
+        return build(int, result)
+
+    def revise(
+        self, revision: Revision, acknowledgements: Sequence[Acknowledgement], *, sender: Account
+    ) -> Receipt:
+        """Replace holdings of a file of the sender's, all or nothing: repair, drain, re-encode, renew.
+
+        The holding that an acknowledging node has of the file ends, as do the dropped ones; the others stay
+        as they are, with the expiry that their nodes have promised. Allowed until 7 days after the file's
+        expiry, if it renews the file.
+
+        Args:
+            revision: The new state.
+            acknowledgements: Of nodes that hold the file's version + 1 from now on.
+            sender: Who signs and pays.
+        """
+        return self._transact(_REVISE, sender, 0, revision, acknowledgements)
+
+    def set_redundancy(self, namespace_id: bytes, needed: int, total: int, *, sender: Account) -> Receipt:
+        """Change the redundancy of a namespace.
+
+        Holds for files published from now on; an existing file follows by a revision.
 
         Args:
             namespace_id: Namespace of the sender.
-            replicas: 1 to maxHoldings.
+            needed: Shards that give a stripe back, 1 to total; 1 for copies.
+            total: Shards of each stripe, 1 to maxHoldings.
             sender: Who signs and pays.
         """
-        return self._transact(_SET_REPLICAS, sender, 0, namespace_id, replicas)
+        return self._transact(_SET_REDUNDANCY, sender, 0, namespace_id, needed, total)

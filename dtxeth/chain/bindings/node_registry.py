@@ -5,26 +5,106 @@ from __future__ import annotations
 from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
-from dtxeth.chain.bindings.types import Node, Role
+from dtxeth.chain.bindings.types import Node, Pledge, Role
 from dtxeth.chain.contract import Contract
 from dtxeth.chain.receipt import Receipt
 
+_ADD_STAKE = Function("addStake", (), ())
+_BOND_OF = Function("bondOf", ("uint64",), ("uint256",))
+_BURNED = Function("burned", (), ("uint256",))
+_CREDIT_OF = Function("creditOf", ("address",), ("uint256",))
+_FREE = Function("free", ("address", "uint64"), ())
 _HEARTBEAT = Function("heartbeat", (), ())
+_HEARTBEATS_IN_WEEK = Function("heartbeatsInWeek", ("address",), ("uint256", "uint256"))
 _HEARTBEATS_ON = Function("heartbeatsOn", ("address", "uint64"), ("uint32",))
+_HOLD = Function("hold", ("address", "uint64"), ())
 _IS_ONLINE = Function("isOnline", ("address", "uint8"), ("bool",))
 _NODE_NAMED = Function("nodeNamed", ("uint8", "string"), ("address",))
-_NODE_OF = Function("nodeOf", ("address",), ("(uint8,bool,uint64,uint64,uint64,bytes32,string,string)",))
+_NODE_OF = Function(
+    "nodeOf", ("address",), ("(uint8,bool,bool,uint64,uint64,uint64,uint64,bytes32,string,string)",)
+)
+_PLEDGE_OF = Function("pledgeOf", ("address",), ("(uint64,uint32,uint128)",))
 _REGISTER = Function("register", ("uint8", "string", "string", "bytes32", "uint64"), ())
 _REQUIRE_ONLINE = Function("requireOnline", ("address", "uint8"), ())
+_ROOM_OF = Function("roomOf", ("address",), ("uint256",))
+_SET_DRAINING = Function("setDraining", ("bool",), ())
 _SET_ONLINE = Function("setOnline", ("bool",), ())
+_SLASH = Function("slash", ("address", "uint256", "address"), ())
 _SLOT_SECONDS = Function("slotSeconds", (), ("uint64",))
+_STAKE_FOR = Function("stakeFor", ("uint64",), ("uint256",))
+_UNSTAKE = Function("unstake", (), ("uint256",))
 _UPDATE = Function("update", ("string", "bytes32", "uint64"), ())
+_WITHDRAW = Function("withdraw", (), ("uint256",))
 
 
 class NodeRegistry(Contract):
     """Storage nodes and executors."""
 
-    events = (events.HeartbeatCounted, events.NodeOnlineChanged, events.NodeRegistered, events.NodeUpdated)
+    events = (
+        events.Credited,
+        events.HeartbeatCounted,
+        events.NodeDrainingChanged,
+        events.NodeOnlineChanged,
+        events.NodeRegistered,
+        events.NodeSlashed,
+        events.NodeUpdated,
+        events.StakeChanged,
+        events.Withdrawn,
+    )
+
+    def add_stake(self, *, sender: Account, value: int = 0) -> Receipt:
+        """Put more at stake for the sender's storage node.
+
+        Args:
+            sender: Who signs and pays.
+            value: Wei that go with it.
+        """
+        return self._transact(_ADD_STAKE, sender, value)
+
+    def bond_of(self, size: int) -> int:
+        """The part of a node's stake that stands behind a holding.
+
+        Args:
+            size: Bytes of the holding.
+
+        Returns:
+            In wei, rounded down.
+        """
+        (result,) = self._view(_BOND_OF, size)
+        return build(int, result)
+
+    def burned(self) -> int:
+        """What has been burned so far.
+
+        Returns:
+            In wei; locked in this contract for good.
+        """
+        (result,) = self._view(_BURNED)
+        return build(int, result)
+
+    def credit_of(self, account: str) -> int:
+        """The credit of an account.
+
+        Args:
+            account: Any account.
+
+        Returns:
+            In wei.
+        """
+        (result,) = self._view(_CREDIT_OF, account)
+        return build(int, result)
+
+    def free(self, account: str, size: int, *, sender: Account) -> Receipt:
+        """Count bytes that a storage node no longer holds.
+
+        FileRegistry only.
+
+        Args:
+            account: Account of the node.
+            size: Bytes.
+            sender: Who signs and pays.
+        """
+        return self._transact(_FREE, sender, 0, account, size)
 
     def heartbeat(self, *, sender: Account) -> Receipt:
         """Show that the sender's node is alive.
@@ -35,6 +115,21 @@ class NodeRegistry(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_HEARTBEAT, sender, 0)
+
+    def heartbeats_in_week(self, account: str) -> tuple[int, int]:
+        """Heartbeats of a node in the week up to now, and how many there could have been.
+
+        The week is today and the six days (UTC) before it, cut off at the registration.
+
+        Args:
+            account: Account of the node.
+
+        Returns:
+            counted: Heartbeats that counted.
+            possible: Whole slots that have passed.
+        """
+        result0, result1 = self._view(_HEARTBEATS_IN_WEEK, account)
+        return build(int, result0), build(int, result1)
 
     def heartbeats_on(self, account: str, day: int) -> int:
         """Heartbeats of a node that counted on one day.
@@ -48,6 +143,20 @@ class NodeRegistry(Contract):
         """
         (result,) = self._view(_HEARTBEATS_ON, account, day)
         return build(int, result)
+
+    def hold(self, account: str, size: int, *, sender: Account) -> Receipt:
+        """Count bytes that a storage node takes.
+
+        FileRegistry only.
+
+        Reverts unless the node is an online storage node that is not draining and has room.
+
+        Args:
+            account: Account of the node.
+            size: Bytes.
+            sender: Who signs and pays.
+        """
+        return self._transact(_HOLD, sender, 0, account, size)
 
     def is_online(self, account: str, role: Role) -> bool:
         """Whether an account is an online node of a role.
@@ -87,10 +196,32 @@ class NodeRegistry(Contract):
         (result,) = self._view(_NODE_OF, account)
         return build(Node, result)
 
+    def pledge_of(self, account: str) -> Pledge:
+        """What a storage node has at stake, and what for.
+
+        Args:
+            account: Account of the node.
+
+        Returns:
+            Its pledge; all zero for an account that is no storage node.
+        """
+        (result,) = self._view(_PLEDGE_OF, account)
+        return build(Pledge, result)
+
     def register(
-        self, role: Role, name: str, endpoint: str, tls_fingerprint: bytes, capacity: int, *, sender: Account
+        self,
+        role: Role,
+        name: str,
+        endpoint: str,
+        tls_fingerprint: bytes,
+        capacity: int,
+        *,
+        sender: Account,
+        value: int = 0,
     ) -> Receipt:
         """Register the sender as a node, online.
+
+        A storage node sends its stake, at least stakeFor(capacity).
 
         Args:
             role: Storage or Executor; it cannot be changed later.
@@ -99,8 +230,9 @@ class NodeRegistry(Contract):
             tls_fingerprint: SHA-256 of the node's TLS certificate, zero if it serves without TLS.
             capacity: Bytes that a storage node offers.
             sender: Who signs and pays.
+            value: Wei that go with it.
         """
-        return self._transact(_REGISTER, sender, 0, role, name, endpoint, tls_fingerprint, capacity)
+        return self._transact(_REGISTER, sender, value, role, name, endpoint, tls_fingerprint, capacity)
 
     def require_online(self, account: str, role: Role) -> None:
         """Revert unless an account is an online node of a role.
@@ -110,6 +242,29 @@ class NodeRegistry(Contract):
             role: Storage or Executor.
         """
         self._view(_REQUIRE_ONLINE, account, role)
+
+    def room_of(self, account: str) -> int:
+        """Bytes that a storage node could still take, by its capacity and its stake.
+
+        Args:
+            account: Account of the node.
+
+        Returns:
+            In bytes.
+        """
+        (result,) = self._view(_ROOM_OF, account)
+        return build(int, result)
+
+    def set_draining(self, draining: bool, *, sender: Account) -> Receipt:
+        """Ask owners to move their pieces off the sender's storage node, or take it back.
+
+        A draining node takes no new holdings, and goes on serving, answering and sending heartbeats.
+
+        Args:
+            draining: Whether it drains.
+            sender: Who signs and pays.
+        """
+        return self._transact(_SET_DRAINING, sender, 0, draining)
 
     def set_online(self, online: bool, *, sender: Account) -> Receipt:
         """Take the sender's node online or offline.
@@ -124,6 +279,19 @@ class NodeRegistry(Contract):
         """
         return self._transact(_SET_ONLINE, sender, 0, online)
 
+    def slash(self, account: str, amount: int, owner: str, *, sender: Account) -> Receipt:
+        """Take a part of a node's stake: half for the owner of the file, the rest burned.
+
+        StorageChallenge only.
+
+        Args:
+            account: Account of the node.
+            amount: In wei; at most what is left of the bond of the holding.
+            owner: Owner of the file.
+            sender: Who signs and pays.
+        """
+        return self._transact(_SLASH, sender, 0, account, amount, owner)
+
     def slot_seconds(self) -> int:
         """Length of a heartbeat slot.
 
@@ -133,8 +301,33 @@ class NodeRegistry(Contract):
         (result,) = self._view(_SLOT_SECONDS)
         return build(int, result)
 
+    def stake_for(self, capacity: int) -> int:
+        """The stake that a capacity needs.
+
+        Args:
+            capacity: In bytes.
+
+        Returns:
+            In wei, rounded up.
+        """
+        (result,) = self._view(_STAKE_FOR, capacity)
+        return build(int, result)
+
+    def unstake(self, *, sender: Account) -> Receipt:
+        """Take back the whole stake of the sender's storage node, which must be offline and hold nothing:
+        a holding whose challenge is open is not released, so no open challenge is evaded.
+
+        The amount is credited; withdraw fetches it.
+
+        Args:
+            sender: Who signs and pays.
+        """
+        return self._transact(_UNSTAKE, sender, 0)
+
     def update(self, endpoint: str, tls_fingerprint: bytes, capacity: int, *, sender: Account) -> Receipt:
         """Change where the sender's node listens and what it offers.
+
+        What it holds already stays held.
 
         Args:
             endpoint: URL of 1 to 256 bytes where the node listens.
@@ -143,3 +336,11 @@ class NodeRegistry(Contract):
             sender: Who signs and pays.
         """
         return self._transact(_UPDATE, sender, 0, endpoint, tls_fingerprint, capacity)
+
+    def withdraw(self, *, sender: Account) -> Receipt:
+        """Pay the sender its whole credit.
+
+        Args:
+            sender: Who signs and pays.
+        """
+        return self._transact(_WITHDRAW, sender, 0)

@@ -7,22 +7,28 @@ from collections.abc import Sequence
 from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
-from dtxeth.chain.bindings.types import Challenge, Rules
+from dtxeth.chain.bindings.types import Algorithm, Answer, Challenge, Fault, Health, HealthRules, Level, Rules
 from dtxeth.chain.contract import Contract
 from dtxeth.chain.receipt import Receipt
 
 _CHALLENGE = Function(
-    "challenge", ("uint256",), ("(uint256,address,uint8,uint8,uint8,address,uint64,uint64,uint256,bytes32)",)
+    "challenge", ("uint256",), ("(uint64,uint40,uint40,uint8,uint8,uint8,uint8,uint80,address,bytes32)",)
 )
 _CLOSE = Function("close", ("uint256",), ())
 _CREDIT_OF = Function("creditOf", ("address",), ("uint256",))
-_DEPOSIT_FOR = Function("depositFor", ("uint8",), ("uint256",))
+_DEPOSIT_FOR = Function("depositFor", ("uint8", "uint8"), ("uint256",))
 _DRAW = Function("draw", ("uint256",), ())
-_LEAF_INDICES = Function("leafIndices", ("uint256",), ("uint32[]",))
-_OPEN = Function("open", ("uint256", "uint8"), ("uint256",))
+_DRAWN_INDICES = Function("drawnIndices", ("uint256",), ("uint32[]",))
+_FAULT_OF = Function("faultOf", ("uint256",), ("uint8", "uint256"))
+_FILE_HEALTH = Function("fileHealth", ("bytes32",), ("uint8", "uint256"))
+_HEALTH_OF = Function("healthOf", ("address",), ("(uint8,bool,uint16,uint16,uint16,uint32,uint8)",))
+_HEALTH_RULES = Function("healthRules", (), ("(uint32,uint8)",))
+_OPEN = Function("open", ("uint256", "uint8", "uint8"), ("uint256",))
+_OPEN_CHALLENGE_ON = Function("openChallengeOn", ("uint256",), ("uint256",))
 _OPEN_CHALLENGES_OF = Function("openChallengesOf", ("address", "address"), ("uint256",))
 _PROVE = Function("prove", ("uint256", "bytes[]", "bytes32[]"), ())
-_RULES = Function("rules", (), ("(uint64,uint64,uint64,uint32,uint256)",))
+_PROVE_KZG = Function("proveKzg", ("uint256", "(bytes,bytes32[],bytes32,bytes)"), ())
+_RULES = Function("rules", (), ("(uint64,uint64,uint64,uint32,uint8,uint256,uint256,uint256)",))
 _WITHDRAW = Function("withdraw", (), ("uint256",))
 
 
@@ -74,24 +80,25 @@ class StorageChallenge(Contract):
         (result,) = self._view(_CREDIT_OF, account)
         return build(int, result)
 
-    def deposit_for(self, leaves: int) -> int:
+    def deposit_for(self, algorithm: Algorithm, count: int) -> int:
         """The deposit that a challenge needs.
 
         Args:
-            leaves: Number of leaves.
+            algorithm: What it asks for.
+            count: Number of leaves or blobs.
 
         Returns:
             In wei.
         """
-        (result,) = self._view(_DEPOSIT_FOR, leaves)
+        (result,) = self._view(_DEPOSIT_FOR, algorithm, count)
         return build(int, result)
 
     def draw(self, challenge_id: int, *, sender: Account) -> Receipt:
-        """Draw the leaves.
+        """Draw the leaves or blobs.
 
         Anybody may, from drawDelay + 1 to drawDelay + 256 blocks after the challenge was opened.
 
-        Refused if the file would expire within the answer window; such a challenge ends void.
+        Refused if the holding would expire within the answer window; such a challenge ends void.
 
         Args:
             challenge_id: An opened challenge.
@@ -99,29 +106,94 @@ class StorageChallenge(Contract):
         """
         return self._transact(_DRAW, sender, 0, challenge_id)
 
-    def leaf_indices(self, challenge_id: int) -> tuple[int, ...]:
-        """The leaves that a drawn challenge asks for.
+    def drawn_indices(self, challenge_id: int) -> tuple[int, ...]:
+        """The leaves or blobs that a drawn challenge asks for.
 
         Args:
             challenge_id: A challenge that has been drawn; reverts with WrongChallengeStatus before.
 
         Returns:
-            Leaf numbers of the holding, ascending and distinct.
+            Their numbers in the holding, ascending and distinct.
         """
-        (result,) = self._view(_LEAF_INDICES, challenge_id)
+        (result,) = self._view(_DRAWN_INDICES, challenge_id)
         return build(tuple[int, ...], result)
 
-    def open(self, holding_id: int, leaves: int, *, sender: Account, value: int = 0) -> Receipt:
-        """Challenge a holding of a live file of the sender's, with a deposit of at least
-        depositFor(leaves).
+    def fault_of(self, holding_id: int) -> tuple[Fault, int]:
+        """Whether the node of a holding failed a challenge on it, and what that has cost it.
 
         Args:
             holding_id: The holding.
-            leaves: Number of leaves to prove, 1 to 32.
+
+        Returns:
+            fault: Why the last failed challenge failed, None if none did.
+            slashed: Wei taken for this holding so far, at most its bond.
+        """
+        result0, result1 = self._view(_FAULT_OF, holding_id)
+        return build(Fault, result0), build(int, result1)
+
+    def file_health(self, file_id: bytes) -> tuple[Level, int]:
+        """The health of a file.
+
+        A live holding is *sound* if its node is online, not Red, and has failed no challenge on it. A holding
+        that is not costs each stripe one shard at most, so the file is Green with no unsound holding, Yellow
+        while total less the unsound is at least needed, and Red after that: it may still be readable.
+
+        Args:
+            file_id: The file; reverts with UnknownFile if there is none.
+
+        Returns:
+            level: Its level; Red for a file without live holdings.
+            unsound: Live holdings that are not sound, and holdings missing from total.
+        """
+        result0, result1 = self._view(_FILE_HEALTH, file_id)
+        return build(Level, result0), build(int, result1)
+
+    def health_of(self, node: str) -> Health:
+        """The health of a storage node.
+
+        Args:
+            node: Account of the node; reverts with UnknownNode if there is none.
+
+        Returns:
+            Its health now.
+        """
+        (result,) = self._view(_HEALTH_OF, node)
+        return build(Health, result)
+
+    def health_rules(self) -> HealthRules:
+        """When a node counts as lost.
+
+        Returns:
+            As given to the constructor.
+        """
+        (result,) = self._view(_HEALTH_RULES)
+        return build(HealthRules, result)
+
+    def open(
+        self, holding_id: int, algorithm: Algorithm, count: int, *, sender: Account, value: int = 0
+    ) -> Receipt:
+        """Challenge a live holding of a live file of the sender's, with a deposit of at least depositFor.
+
+        Args:
+            holding_id: The holding.
+            algorithm: What to ask for; the holding must have a root for it.
+            count: Number of leaves (1 to 32) or blobs (1 to 16) to prove.
             sender: Who signs and pays.
             value: Wei that go with it.
         """
-        return self._transact(_OPEN, sender, value, holding_id, leaves)
+        return self._transact(_OPEN, sender, value, holding_id, algorithm, count)
+
+    def open_challenge_on(self, holding_id: int) -> int:
+        """The open challenge on a holding.
+
+        Args:
+            holding_id: The holding.
+
+        Returns:
+            Its number, 0 if there is none.
+        """
+        (result,) = self._view(_OPEN_CHALLENGE_ON, holding_id)
+        return build(int, result)
 
     def open_challenges_of(self, challenger: str, node: str) -> int:
         """Open challenges of one owner on one node.
@@ -139,18 +211,32 @@ class StorageChallenge(Contract):
     def prove(
         self, challenge_id: int, leaves: Sequence[bytes], proof: Sequence[bytes], *, sender: Account
     ) -> Receipt:
-        """Answer a challenge on the sender's holding, up to and including the second of the deadline.
+        """Answer a Merkle challenge on the sender's holding, up to and including the second of the
+        deadline.
 
         An answer of the wrong shape reverts; an answer of the right shape with a wrong byte fails the
         challenge for good.
 
         Args:
             challenge_id: A drawn challenge.
-            leaves: The leaves at leafIndices(challengeId), in order.
+            leaves: The leaves at drawnIndices(challengeId), in order.
             proof: Multiproof of libraries/MerkleTree.sol.
             sender: Who signs and pays.
         """
         return self._transact(_PROVE, sender, 0, challenge_id, leaves, proof)
+
+    def prove_kzg(self, challenge_id: int, answer: Answer, *, sender: Account) -> Receipt:
+        """Answer a KZG challenge on the sender's holding, up to and including the second of the deadline.
+
+        As prove; see libraries/KzgProof.sol for what is checked.
+
+        Args:
+            challenge_id: A drawn challenge.
+            answer: Commitments of the blobs at drawnIndices(challengeId), in order, and one opening for them
+                all.
+            sender: Who signs and pays.
+        """
+        return self._transact(_PROVE_KZG, sender, 0, challenge_id, answer)
 
     def rules(self) -> Rules:
         """Rules that hold for every challenge.

@@ -6,6 +6,14 @@ import enum
 from dataclasses import dataclass
 
 
+class Algorithm(enum.IntEnum):
+    """What a challenge asks for."""
+
+    NONE = 0
+    MERKLE = 1
+    KZG = 2
+
+
 class AuthorizationStatus(enum.IntEnum):
     """Where an authorization stands."""
 
@@ -14,6 +22,17 @@ class AuthorizationStatus(enum.IntEnum):
     APPROVED = 2
     REJECTED = 3
     REVOKED = 4
+
+
+class Cause(enum.IntEnum):
+    """Why a file was revised."""
+
+    NONE = 0
+    REPAIR = 1
+    DRAIN = 2
+    RECODE = 3
+    RENEWAL = 4
+    REFRESH = 5
 
 
 class ChallengeStatus(enum.IntEnum):
@@ -35,11 +54,37 @@ class Fault(enum.IntEnum):
     MISSED = 2
 
 
+class HoldingState(enum.IntEnum):
+    """Where a holding stands."""
+
+    NONE = 0
+    LIVE = 1
+    RELEASING = 2
+    RELEASED = 3
+
+
 class Kind(enum.IntEnum):
     """What a task asks for."""
 
     TRAIN = 0
     PREDICT = 1
+
+
+class Level(enum.IntEnum):
+    """How healthy something is."""
+
+    RED = 0
+    YELLOW = 1
+    GREEN = 2
+
+
+class Possession(enum.IntEnum):
+    """How the nodes of a namespace prove that they hold its files."""
+
+    NONE = 0
+    MERKLE = 1
+    KZG = 2
+    BOTH = 3
 
 
 class Role(enum.IntEnum):
@@ -70,12 +115,16 @@ class TaskStatus(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """A storage node's signed word that it has computed this root from bytes that it has stored.
+    """A storage node's signed word that it has computed these roots from bytes that it has stored.
 
     Attributes:
         node: Account of the storage node.
-        root: Merkle root over the leaf hashes of all its pieces, in order.
-        leaf_count: Number of these leaves.
+        root: Merkle root over the leaf hashes of all its pieces, in order; zero if the namespace does not ask
+            for it.
+        leaf_count: Number of these leaves, or zero.
+        commitments_root: Merkle root over the KZG commitments of all its blobs, in order; zero if not asked
+            for.
+        blob_count: Number of these blobs, or zero.
         size: Bytes of all its pieces.
         deadline: Last second at which the acknowledgement may be used.
         signature: 65 bytes r, s, v.
@@ -84,9 +133,28 @@ class Acknowledgement:
     node: str
     root: bytes
     leaf_count: int
+    commitments_root: bytes
+    blob_count: int
     size: int
     deadline: int
     signature: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: one opening for all the drawn blobs.
+
+    Attributes:
+        points: Commitments of the blobs, in order.
+        path: Multiproof of these commitments under the holding's root.
+        value_: Value of the folded polynomial at the challenge's point, big-endian.
+        opening: KZG proof of that value, 48 bytes.
+    """
+
+    points: bytes
+    path: tuple[bytes, ...]
+    value_: bytes
+    opening: bytes
 
 
 @dataclass(frozen=True)
@@ -95,48 +163,71 @@ class Challenge:
 
     Attributes:
         holding_id: The holding.
-        node: The storage node that must answer.
-        leaves: Number of leaves to prove (all of them if the holding has fewer).
-        status: Where it stands.
-        fault: Why it failed.
-        challenger: Owner of the file, who gets the deposit back unless the node proves.
         opened_block: Number of the block it was opened in.
         deadline: Last second at which the node may answer, 0 before the draw.
-        deposit: In wei; for the node if it proves.
-        seed: What fixes the leaves, zero before the draw.
+        count: Number of leaves or blobs to prove (all of them if the holding has fewer).
+        algorithm: What it asks for.
+        status: Where it stands.
+        fault: Why it failed.
+        deposit: In wei; for the node if it proves, else back to the challenger.
+        challenger: Owner of the file.
+        seed: What fixes the leaves or blobs, zero before the draw.
     """
 
     holding_id: int
-    node: str
-    leaves: int
-    status: ChallengeStatus
-    fault: Fault
-    challenger: str
     opened_block: int
     deadline: int
+    count: int
+    algorithm: Algorithm
+    status: ChallengeStatus
+    fault: Fault
     deposit: int
+    challenger: str
     seed: bytes
+
+
+@dataclass(frozen=True)
+class HealthRules:
+    """When a node counts as lost.
+
+    Attributes:
+        lost_slots: Heartbeat slots that pass without a heartbeat; at least 1.
+        lost_misses: Challenges missed in a row; 1 to 255.
+    """
+
+    lost_slots: int
+    lost_misses: int
 
 
 @dataclass(frozen=True)
 class Holding:
     """What one node holds of one file.
 
-    It never changes.
+    Only its state ever changes.
 
     Attributes:
         file_id: The file.
         node: The storage node.
-        root: Merkle root over the leaf hashes of all its pieces, in order.
-        leaf_count: Number of these leaves.
+        leaf_count: Number of its Merkle leaves, or zero.
+        blob_count: Number of its KZG blobs, or zero.
+        state: Live, Releasing or Released.
         size: Bytes of all its pieces.
+        expires_at: Last second for which the node has promised to keep it.
+        version: Version of the file that it came with.
+        root: Merkle root over the leaf hashes of all its pieces, or zero.
+        commitments_root: Merkle root over the commitments of all its blobs, or zero.
     """
 
     file_id: bytes
     node: str
-    root: bytes
     leaf_count: int
+    blob_count: int
+    state: HoldingState
     size: int
+    expires_at: int
+    version: int
+    root: bytes
+    commitments_root: bytes
 
 
 @dataclass(frozen=True)
@@ -145,13 +236,17 @@ class Namespace:
 
     Attributes:
         owner: Account whose namespace it is.
-        replicas: Least number of nodes that hold a file published into it.
+        needed: Shards that give a stripe back; 1 for copies.
+        total: Shards of each stripe, on as many nodes.
+        possession: How its nodes prove possession; it cannot be changed.
         added_at: Time when it was added, in seconds.
         name: Name, unique for its owner; public.
     """
 
     owner: str
-    replicas: int
+    needed: int
+    total: int
+    possession: Possession
     added_at: int
     name: str
 
@@ -163,8 +258,10 @@ class Node:
     Attributes:
         role: Storage node or executor.
         online: Whether the node takes new work; set by the node itself.
+        draining: Whether a storage node asks owners to move their pieces elsewhere; set by the node itself.
         registered_at: Time of registration, in seconds.
         last_heartbeat: Time of the last heartbeat that counted, 0 before the first.
+        online_changed_at: Time when it last went online or offline.
         capacity: Bytes that a storage node offers.
         tls_fingerprint: SHA-256 of the node's TLS certificate, zero if it serves without TLS.
         name: Label for people, unique in its role.
@@ -173,8 +270,10 @@ class Node:
 
     role: Role
     online: bool
+    draining: bool
     registered_at: int
     last_heartbeat: int
+    online_changed_at: int
     capacity: int
     tls_fingerprint: bytes
     name: str
@@ -197,6 +296,44 @@ class Party:
 
 
 @dataclass(frozen=True)
+class Pledge:
+    """What a storage node has at stake, and what for.
+
+    Attributes:
+        used: Bytes of its holdings.
+        holdings: Number of its holdings that are not released.
+        stake: Wei.
+    """
+
+    used: int
+    holdings: int
+    stake: int
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A new state of a file.
+
+    Attributes:
+        file_id: The file.
+        cause: Why; only for the record.
+        needed: Shards that give a stripe back from now on.
+        total: Shards of each stripe from now on.
+        expires_at: Last second for which the nodes keep it; the present one, or a later one.
+        manifest_digest: SHA-256 of the sealed manifest from now on.
+        dropped: Live holdings of the file that end, besides those of the acknowledging nodes.
+    """
+
+    file_id: bytes
+    cause: Cause
+    needed: int
+    total: int
+    expires_at: int
+    manifest_digest: bytes
+    dropped: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Rules:
     """Rules that hold for every challenge.
 
@@ -205,14 +342,20 @@ class Rules:
         answer_window: Seconds that the node has to answer after the draw; at least 1.
         min_interval: Least seconds between two challenges of one holding.
         max_open_per_node: Most open challenges that one owner may have on one node; at least 1.
-        deposit_per_leaf: Wei that a challenger deposits for each leaf, to cover the gas of the answer.
+        slash_percent: What a failed challenge takes, in percent of the holding's bond; at most 100.
+        deposit_per_leaf: Wei that a challenger deposits for each Merkle leaf, to cover the gas of the answer.
+        deposit_per_proof: Wei that a challenger deposits for a KZG opening.
+        deposit_per_blob: Wei that a challenger deposits for each blob of it.
     """
 
     draw_delay: int
     answer_window: int
     min_interval: int
     max_open_per_node: int
+    slash_percent: int
     deposit_per_leaf: int
+    deposit_per_proof: int
+    deposit_per_blob: int
 
 
 @dataclass(frozen=True)
@@ -258,6 +401,10 @@ class File:
 
     Attributes:
         owner: Account that published it.
+        version: How often it was published or revised, from 1.
+        needed: Shards that give a stripe back.
+        total: Shards of each stripe.
+        deleted: Whether its owner has deleted it.
         namespace_id: Namespace it lies in.
         size: Bytes of the sealed file.
         rows: Rows of the table in it, 0 if it is no table.
@@ -268,6 +415,10 @@ class File:
     """
 
     owner: str
+    version: int
+    needed: int
+    total: int
+    deleted: bool
     namespace_id: bytes
     size: int
     rows: int
@@ -275,6 +426,29 @@ class File:
     expires_at: int
     manifest_digest: bytes
     wrapped_key: bytes
+
+
+@dataclass(frozen=True)
+class Health:
+    """The health of a storage node.
+
+    Attributes:
+        level: Green from a score of 8500, Yellow from 6000, else Red; Red if it is lost.
+        lost: Whether it has been silent, or missed challenges, for too long.
+        score: 0 to 10000.
+        success: Challenge success, 0 to 10000.
+        heartbeats: Heartbeat ratio, 0 to 10000.
+        judges: Owner-days in the week with a settled challenge.
+        misses_in_row: Challenges that it has missed since it last answered one.
+    """
+
+    level: Level
+    lost: bool
+    score: int
+    success: int
+    heartbeats: int
+    judges: int
+    misses_in_row: int
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 It differs from stock eth-tester in four ways. A transaction that reverts is refused instead of mined, so
 nobody has to estimate gas and run everything twice. Transactions and receipts are found by hash, not by a
 walk over all blocks. The state may lie in SQLite, so a chain can be closed and reopened. The KZG trusted
-setup is loaded once a process.
+setup is loaded once a process, the one that proofs are made with.
 
 The clock is the chain's own: every block moves it by one second, :meth:`Evm.schedule` further, and nothing
 else, so that no deadline lapses because the machine is busy.
@@ -11,7 +11,6 @@ else, so that no deadline lapses because the machine is busy.
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from pathlib import Path
@@ -33,12 +32,13 @@ from eth_typing import Address, BlockNumber, Hash32
 from eth_utils import to_canonical_address
 
 from dtxeth.chain.database import SqliteDB
+from dtxeth.crypto import kzg
 
 CHAIN_ID = 1337
 BLOCK_GAS_LIMIT = 30_000_000
 
 # py-evm would read the trusted setup anew, in 2.5 s, at every call of the point evaluation precompile.
-point_evaluation.load_trusted_setup = functools.cache(point_evaluation.load_trusted_setup)
+point_evaluation.load_trusted_setup = lambda path, precompute: kzg.trusted_setup()
 
 
 class _Chain(MiningChain):

@@ -6,6 +6,7 @@
 * Trees over stored bytes: :mod:`dtxeth.crypto.merkle`.
 * Secrets in parts: :mod:`dtxeth.crypto.sharing`, additive and Shamir's.
 * One of two messages, without saying which: :mod:`dtxeth.crypto.transfer`.
+* Polynomials over stored bytes: :mod:`dtxeth.crypto.kzg`, and :mod:`dtxeth.crypto.commitment_check` for owners.
 * How many cores all of these may use: :func:`set_jobs`.
 
 What another party sent goes through ``CipherVector.from_bytes``, ``PublicKey.from_bytes``,

@@ -1,13 +1,15 @@
 """How many cores one party may use, set in one place.
 
-The default is one core per party, because parties often share a machine. :func:`set_jobs` or the environment
-variable ``DTXETH_JOBS`` allows more; without either, an ambient ``joblib.parallel_config`` (which may also
-name a Dask or Ray backend) is obeyed.
+The default is one core per party, because parties often share a machine; storage asks for all of them, because
+nothing else is what it waits for. :func:`set_jobs` or the environment variable ``DTXETH_JOBS`` sets another number
+for both; without either, an ambient ``joblib.parallel_config`` (which may also name a Dask or Ray backend) is
+obeyed.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ JOBS_VARIABLE = "DTXETH_JOBS"
 T = TypeVar("T")
 
 _jobs: int | None = None
+_processes = threading.Lock()
 
 
 def set_jobs(jobs: int | None) -> None:
@@ -48,7 +51,10 @@ def effective_jobs() -> int:
 
 
 def map_chunks(
-    function: Callable[[Sequence[T]], list[Any]], items: Sequence[T], smallest: int = 64
+    function: Callable[[Sequence[T]], list[Any]],
+    items: Sequence[T],
+    smallest: int = 64,
+    default: int | None = None,
 ) -> list[Any]:
     """``function(items)``, computed chunk by chunk in worker processes when several cores are allowed.
 
@@ -59,17 +65,22 @@ def map_chunks(
         items: Its argument.
         smallest: Chunks are not made smaller than this, so that shipping them does not cost more than the
             work.
+        default: How many processes if nothing is set, as in :func:`set_jobs`; ``None`` is joblib's default.
 
     Returns:
         The results in the order of ``items``.
     """
-    chunks = min(effective_jobs(), len(items) // smallest)
+    setting = _setting()
+    jobs = default if setting is None else setting
+    chunks = min(joblib.effective_n_jobs(jobs), len(items) // smallest)
     if chunks < 2:
         return function(items)
     bounds = [len(items) * i // chunks for i in range(chunks + 1)]
-    parts = joblib.Parallel(n_jobs=_setting())(
-        joblib.delayed(function)(items[low:high]) for low, high in pairwise(bounds)
-    )
+    # One call at a time: the processes are shared and stay for the next, and a call that fails ends them all.
+    with _processes:
+        parts = joblib.Parallel(n_jobs=jobs)(
+            joblib.delayed(function)(items[low:high]) for low, high in pairwise(bounds)
+        )
     return [result for part in parts for result in part]
 
 

@@ -6,21 +6,16 @@ import {MerkleTree} from "../libraries/MerkleTree.sol";
 /// @title The Merkle library, open to tests
 contract MerkleHarness {
     /// @notice The root that leaves and a multiproof give.
-    /// @param leaves The proven leaves.
-    /// @param indices Their numbers.
+    /// @param answer The proven leaves and the multiproof, packed.
+    /// @param indices The leaves' numbers.
     /// @param leafCount Number of leaves in the tree.
-    /// @param proof The multiproof.
     /// @return The root.
     function root(
-        bytes[] calldata leaves,
+        bytes calldata answer,
         uint32[] calldata indices,
-        uint32 leafCount,
-        bytes32[] calldata proof
+        uint32 leafCount
     ) external view returns (bytes32) {
-        bytes32[] memory hashes = new bytes32[](leaves.length);
-        for (uint256 i = 0; i < leaves.length; ++i) {
-            hashes[i] = MerkleTree.leafHash(leaves[i]);
-        }
+        (bytes32[] memory hashes, bytes calldata proof) = MerkleTree.leafHashes(answer, indices.length);
         return MerkleTree.root(hashes, indices, leafCount, proof);
     }
 }

@@ -39,6 +39,7 @@ SETUP_SHA256: Final = "d39b9f2d047cc9dca2de58f264b6a09448ccd34db967881a6713eacac
 _SETUP: Final = Path(__file__).with_name("trusted_setup.txt")
 _AFFINE_SIZE: Final = 96
 _SCALAR_SIZE: Final = 32
+_OPENING_SIZE: Final = _SCALAR_SIZE + POINT_SIZE
 _BATCH: Final = 64  # blobs that are on their way to the processes at a time: 8 MiB
 
 _loading = threading.Lock()
@@ -153,7 +154,7 @@ def prove(
         commitments: The holding's commitments, all of them.
 
     Returns:
-        The answer as it is posted: the drawn commitments, y (32 bytes), the proof (48), and the hashes of the
+        The answer as it is posted: y (32 bytes), the proof (48), the drawn commitments, and the hashes of the
         commitments' multiproof. A single commitment is posted as it is, several as affine coordinates of
         48 + 48 bytes each: the contract cannot decompress a point, and need not to pass on one.
 
@@ -171,7 +172,7 @@ def prove(
     points = [commitments[index] for index in indices]
     if len(points) > 1:
         points = [decode_point(point).to_xy_bytes_be() for point in points]
-    return b"".join([*points, y, proof, *path])
+    return b"".join([y, proof, *points, *path])
 
 
 def verify(answer: bytes, seed: bytes, root: bytes, count: int, indices: Sequence[int]) -> bool:
@@ -188,14 +189,13 @@ def verify(answer: bytes, seed: bytes, root: bytes, count: int, indices: Sequenc
         True if the answer proves these blobs; False otherwise, whatever the bytes are.
     """
     size, decode = (POINT_SIZE, decode_point) if len(indices) == 1 else (_AFFINE_SIZE, _decode_affine)
-    values = len(indices) * size
-    path = values + _SCALAR_SIZE + POINT_SIZE
+    y, proof = answer[:_SCALAR_SIZE], answer[_SCALAR_SIZE:_OPENING_SIZE]
+    path = _OPENING_SIZE + len(indices) * size
     if len(answer) < path or (len(answer) - path) % 32:
         return False
-    y, proof = answer[values : values + _SCALAR_SIZE], answer[values + _SCALAR_SIZE : path]
     hashes = [answer[start : start + 32] for start in range(path, len(answer), 32)]
     try:
-        points = [decode(answer[start : start + size]) for start in range(0, values, size)]
+        points = [decode(answer[start : start + size]) for start in range(_OPENING_SIZE, path, size)]
         leaves = [point.to_compressed_bytes() for point in points]
         if not merkle.verify_multiproof(root, count, indices, leaves, hashes):
             return False

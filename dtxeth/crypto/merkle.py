@@ -18,6 +18,7 @@ from typing import Final
 
 from eth_utils.crypto import keccak
 
+from dtxeth.crypto.parallel import map_chunks
 from dtxeth.errors import CryptoError
 
 LEAF_SIZE: Final = 248
@@ -83,6 +84,27 @@ def root(hashes: Sequence[bytes]) -> bytes:
     return top[0]
 
 
+def roots(pieces: Sequence[bytes]) -> list[bytes]:
+    """Compute the roots of many pieces' own trees, on all cores.
+
+    In processes, for the leaves are too short for hashlib to let go of the interpreter lock.
+
+    Args:
+        pieces: None of them empty.
+
+    Returns:
+        A 32-byte root for each, as :func:`leaf_hashes` and :func:`root` give.
+
+    Raises:
+        CryptoError: A piece is empty.
+    """
+    return map_chunks(_roots, pieces, smallest=2, default=-1)
+
+
+def _roots(pieces: Sequence[bytes]) -> list[bytes]:
+    return [root(leaf_hashes(piece)) for piece in pieces]
+
+
 def multiproof(hashes: Sequence[bytes], indices: Sequence[int]) -> list[bytes]:
     """Prove leaves.
 
@@ -142,6 +164,48 @@ def verify_multiproof(
     except StopIteration:
         return False
     return nodes[0][1] == expected_root and next(unused, None) is None
+
+
+def encode_answer(leaves: Sequence[bytes], proof: Sequence[bytes]) -> bytes:
+    """Pack leaves and their multiproof as the contract reads them.
+
+    Args:
+        leaves: The drawn leaves, 1 to :data:`LEAF_SIZE` bytes each, in order.
+        proof: What :func:`multiproof` gave for them.
+
+    Returns:
+        For each leaf its length in one byte and its bytes; then the hashes.
+
+    Raises:
+        CryptoError: A leaf of another length.
+    """
+    for position, leaf in enumerate(leaves):
+        _check_leaf(position, leaf, len(leaf))
+    return b"".join([*(bytes([len(leaf)]) + leaf for leaf in leaves), *proof])
+
+
+def decode_answer(answer: bytes, count: int) -> tuple[list[bytes], list[bytes]]:
+    """Unpack an answer, as the contract does.
+
+    Args:
+        answer: From whomever.
+        count: How many leaves were drawn.
+
+    Returns:
+        The leaves and the hashes of the multiproof.
+
+    Raises:
+        CryptoError: A leaf is empty, too long or cut off, or a hash is.
+    """
+    leaves = []
+    start = 0
+    for position in range(count):
+        length = answer[start] if start < len(answer) else 0
+        leaves.append(_check_leaf(position, answer[start + 1 : start + 1 + length], length))
+        start += 1 + length
+    if (len(answer) - start) % 32:
+        raise CryptoError(f"{len(answer) - start} bytes after the leaves are no whole number of hashes")
+    return leaves, [answer[i : i + 32] for i in range(start, len(answer), 32)]
 
 
 def draw_indices(seed: bytes, leaf_count: int, leaves: int) -> list[int]:
@@ -204,6 +268,12 @@ def _climb(nodes: Sequence[tuple[int, bytes]], width: int, proof: Iterator[bytes
             value = node_hash(value, next(proof))
         parents.append((index // 2, value))
     return parents
+
+
+def _check_leaf(position: int, leaf: bytes, length: int) -> bytes:
+    if not 1 <= length <= LEAF_SIZE or len(leaf) != length:
+        raise CryptoError(f"leaf {position} of the answer has {length} bytes or is cut off; a leaf has 1 to {LEAF_SIZE}")
+    return leaf
 
 
 def _check_indices(indices: Sequence[int], leaf_count: int) -> None:

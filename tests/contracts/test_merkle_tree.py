@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dtxeth.chain.abi import Call, Function
-from dtxeth.chain.bindings.errors import InvalidProofLength
+from dtxeth.chain.bindings.errors import InvalidLeaf, InvalidProofLength
 from dtxeth.crypto import merkle
+from dtxeth.errors import CryptoError
 from tests.contracts.world import World, refused
 
-ROOT = Function("root", ("bytes[]", "uint32[]", "uint32", "bytes32[]"), ("bytes32",))
+ROOT = Function("root", ("bytes", "uint32[]", "uint32"), ("bytes32",))
 ON_CHAIN = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -28,7 +29,11 @@ class Harness:
 
     def root(self, leaves: list[bytes], indices: list[int], leaf_count: int, proof: list[bytes]) -> bytes:
         """The root that the contract computes."""
-        (root,) = self.world.chain.call(Call.of(self.address, ROOT, leaves, indices, leaf_count, proof))
+        return self.root_of(merkle.encode_answer(leaves, proof), indices, leaf_count)
+
+    def root_of(self, answer: bytes, indices: list[int], leaf_count: int) -> bytes:
+        """The root that the contract computes from an answer."""
+        (root,) = self.world.chain.call(Call.of(self.address, ROOT, answer, indices, leaf_count))
         assert isinstance(root, bytes)
         return root
 
@@ -78,13 +83,13 @@ def test_every_corruption_changes_the_root_or_is_refused(
     corrupted = [*proven[:place], flip(proven[place], bit), *proven[place + 1 :]]
     assert harness.root(corrupted, indices, len(leaves), proof) != root
 
-    with refused(InvalidProofLength, len(proof) + 1, len(proof)):
+    with refused(InvalidProofLength, 32 * len(proof) + 32, 32 * len(proof)):
         harness.root(proven, indices, len(leaves), [*proof, root])
     if proof:
         place = data.draw(st.integers(0, len(proof) - 1))
         changed = [*proof[:place], flip(proof[place], bit), *proof[place + 1 :]]
         assert harness.root(proven, indices, len(leaves), changed) != root
-        with refused(InvalidProofLength, len(proof) - 1, len(proof)):
+        with refused(InvalidProofLength, 32 * len(proof) - 32, 32 * len(proof)):
             harness.root(proven, indices, len(leaves), proof[:place] + proof[place + 1 :])
 
 
@@ -102,6 +107,45 @@ def test_leaves_prove_nothing_at_other_places(
     assert (root == merkle.root(hashes)) == (moved == indices)
 
 
+@ON_CHAIN
+@given(st.binary(max_size=600), st.integers(1, 4))
+def test_the_contract_reads_an_answer_as_its_twin_does(harness: Harness, answer: bytes, count: int) -> None:
+    indices, leaf_count = list(range(count)), 4
+    try:
+        leaves, proof = merkle.decode_answer(answer, count)
+    except CryptoError:
+        with pytest.raises((InvalidLeaf, InvalidProofLength)):
+            harness.root_of(answer, indices, leaf_count)
+        return
+    try:
+        root = harness.root_of(answer, indices, leaf_count)
+    except InvalidProofLength as error:
+        assert error.length == 32 * len(proof)
+    else:
+        assert merkle.verify_multiproof(root, leaf_count, indices, leaves, proof)
+
+
+@pytest.mark.parametrize(
+    ("answer", "position", "length"),
+    [
+        (b"", 0, 0),
+        (b"\x00", 0, 0),
+        (b"\x01", 0, 1),
+        (b"\x02a", 0, 2),
+        (b"\xf9" + bytes(249), 0, 249),
+        (b"\x01a", 1, 0),
+        (b"\x01a\x05abcd", 1, 5),
+    ],
+)
+def test_leaves_that_are_empty_too_long_or_cut_off_are_refused(
+    harness: Harness, answer: bytes, position: int, length: int
+) -> None:
+    with refused(InvalidLeaf, position, length, merkle.LEAF_SIZE):
+        harness.root_of(answer, [0, 1], 2)
+    with pytest.raises(CryptoError, match=f"leaf {position} of the answer has {length} bytes"):
+        merkle.decode_answer(answer, 2)
+
+
 def test_the_tallest_tree_is_climbed(harness: Harness) -> None:
     # The last of 2³² - 1 leaves has no sibling and is promoted; on the 31 levels above it is the right child.
     leaf, last, proof = b"last", 2**32 - 2, [bytes([level]) * 32 for level in range(31)]
@@ -109,5 +153,5 @@ def test_the_tallest_tree_is_climbed(harness: Harness) -> None:
     for sibling in proof:
         expected = merkle.node_hash(sibling, expected)
     assert harness.root([leaf], [last], 2**32 - 1, proof) == expected
-    with refused(InvalidProofLength, 30, 31):
+    with refused(InvalidProofLength, 30 * 32, 31 * 32):
         harness.root([leaf], [last], 2**32 - 1, proof[:30])

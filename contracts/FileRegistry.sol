@@ -92,7 +92,7 @@ contract FileRegistry is HoldingBook {
     function revise(Revision calldata revision, Acknowledgement[] calldata acknowledgements) external {
         bytes32 fileId = revision.fileId;
         File storage file = _ownFile(fileId);
-        _requireRevisable(file, revision);
+        _requireRevisable(file, revision, acknowledgements.length);
         uint32 version = ++file.version;
         (file.needed, file.total) = (revision.needed, revision.total);
         file.expiresAt = revision.expiresAt;
@@ -197,8 +197,9 @@ contract FileRegistry is HoldingBook {
         );
     }
 
-    /// @dev An expired file can be renewed during its retention, not otherwise revised.
-    function _requireRevisable(File storage file, Revision calldata revision) private view {
+    /// @dev An expired file can be renewed during its retention, not otherwise revised. A file's expiry is what enough nodes
+    /// to read it have promised.
+    function _requireRevisable(File storage file, Revision calldata revision, uint256 given) private view {
         uint64 current = uint64(block.timestamp);
         uint64 expiresAt = file.expiresAt;
         uint64 endedAt = expiresAt + RETENTION;
@@ -211,6 +212,8 @@ contract FileRegistry is HoldingBook {
         require(revision.cause != Cause.None, NoCause());
         require(revision.manifestDigest != 0, ZeroManifestDigest());
         _requireRedundancy(revision.needed, revision.total);
+        bool enough = given >= revision.needed || revision.expiresAt == expiresAt;
+        require(enough, TooFewAcknowledgements(given, revision.needed));
     }
 
     function _ownNamespace(bytes32 namespaceId) private view returns (Namespace storage namespace) {

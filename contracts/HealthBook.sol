@@ -26,7 +26,7 @@ abstract contract HealthBook is IStorageHealth {
 
     /// @dev The days of a week, today's lowest, each as RATIO_BITS and DAY_BITS say.
     struct Week {
-        uint16 today;
+        uint24 today;
         uint8 missesInRow;
         uint224 daily;
     }
@@ -34,7 +34,7 @@ abstract contract HealthBook is IStorageHealth {
     /// @dev One owner's challenges on one node: those open, and today's results.
     struct Ledger {
         uint32 open;
-        uint16 today;
+        uint24 today;
         uint32 proved;
         uint32 failed;
     }
@@ -106,7 +106,7 @@ abstract contract HealthBook is IStorageHealth {
     /// @dev Writes down what came of a challenge, and that it is no longer open. A day's owners beyond MAX_OWNERS do not count:
     /// their ledgers stay on an earlier day.
     function _note(address node, address owner, bool proved, bool missed) internal {
-        uint16 today = _today();
+        uint24 today = _today();
         Ledger memory ledger = _ledgers[node][owner];
         Week memory week = _weeks[node];
         uint256 daily = _shifted(week, today);
@@ -139,8 +139,10 @@ abstract contract HealthBook is IStorageHealth {
     //////////////////////////////////////////////////////////////*/
 
     function _isSound(uint256 holdingId) private view returns (bool) {
-        address node = FILE_REGISTRY.holding(holdingId).node;
+        IFileRegistry.Holding memory held = FILE_REGISTRY.holding(holdingId);
+        address node = held.node;
         return
+            block.timestamp <= held.expiresAt &&
             NODE_REGISTRY.isOnline(node, INodeRegistry.Role.Storage) &&
             !_hasFailed(holdingId) &&
             healthOf(node).level != Level.Red;
@@ -152,7 +154,7 @@ abstract contract HealthBook is IStorageHealth {
     }
 
     /// @dev A week's days as they stand today: older ones move up, and out.
-    function _shifted(Week memory week, uint16 today) private pure returns (uint256 daily) {
+    function _shifted(Week memory week, uint24 today) private pure returns (uint256 daily) {
         uint256 passed = today - week.today;
         return passed >= DAYS ? 0 : (uint256(week.daily) << (passed * DAY_BITS)) & WEEK_MASK;
     }
@@ -169,8 +171,8 @@ abstract contract HealthBook is IStorageHealth {
         return (FULL_RATIO * ledger.proved) / (uint256(ledger.proved) + ledger.failed);
     }
 
-    /// @dev Days since the epoch; they outgrow 16 bits in the year 2149.
-    function _today() private view returns (uint16) {
-        return uint16(block.timestamp / 1 days);
+    /// @dev Days since the epoch, from 1, for 0 is the day of what was never written. 24 bits last 45,000 years.
+    function _today() private view returns (uint24) {
+        return uint24(block.timestamp / 1 days + 1);
     }
 }

@@ -43,6 +43,7 @@ abstract contract HoldingBook is IFileRegistry, EIP712 {
             uint256 holdingId = holdingIds[i];
             Holding storage held = _existing(holdingId);
             HoldingState state = held.state;
+            if (state == HoldingState.Released) continue;
             bool lapsed = state == HoldingState.Live && block.timestamp > held.expiresAt + RETENTION;
             bool settled = state == HoldingState.Releasing &&
                 STORAGE_CHALLENGE.openChallengeOn(holdingId) == 0;

@@ -12,6 +12,9 @@ contract NodeRegistry is INodeRegistry, PullPayments {
     uint256 private constant MAX_ENDPOINT = 256;
     uint256 private constant GIB = 1 << 30;
     uint64 private constant WEEK_DAYS = 7;
+    /// @dev More than all the ether there is; but a private chain may have been given more. Bonds, and what is taken of them,
+    /// fit as well, for the stake covers them.
+    uint256 private constant MAX_STAKE = type(uint96).max;
 
     uint64 private immutable SLOT_SECONDS;
     uint256 private immutable STAKE_PER_GIB;
@@ -179,7 +182,7 @@ contract NodeRegistry is INodeRegistry, PullPayments {
         if (amount == 0) return;
         Pledge storage pledge = _pledges[account];
         uint256 share = amount / 2;
-        pledge.stake -= uint128(amount); // no more than a bond, which the stake covers
+        pledge.stake -= uint128(amount); // no more than is left of a bond, which the stake covers
         _burned += amount - share;
         emit NodeSlashed(account, owner, amount, amount - share);
         emit StakeChanged(account, pledge.stake);
@@ -267,8 +270,10 @@ contract NodeRegistry is INodeRegistry, PullPayments {
 
     function _addStake() private {
         Pledge storage pledge = _pledges[msg.sender];
-        pledge.stake += uint128(msg.value); // all the wei there are fit in 96 bits
-        emit StakeChanged(msg.sender, pledge.stake);
+        uint256 stake = pledge.stake + msg.value;
+        require(stake <= MAX_STAKE, StakeTooLarge(msg.sender, stake, MAX_STAKE));
+        pledge.stake = uint128(stake);
+        emit StakeChanged(msg.sender, stake);
     }
 
     /// @dev Bytes that capacity and stake allow in all. Rounded down: the bonds, rounded down too, never sum to more than the

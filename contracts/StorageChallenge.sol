@@ -120,12 +120,8 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
         require(block.number > drawBlock, DrawTooEarly(challengeId, drawBlock + 1));
         bytes32 drawn = blockhash(drawBlock);
         require(drawn != 0, DrawTooLate(challengeId, drawBlock + BLOCK_HASHES));
-        uint64 deadline = uint64(block.timestamp) + ANSWER_WINDOW;
         IFileRegistry.Holding memory held = FILE_REGISTRY.holding(record.holdingId);
-        require(
-            deadline <= held.expiresAt,
-            HoldingExpiresBeforeAnswer(record.holdingId, held.expiresAt, deadline)
-        );
+        uint64 deadline = _requireTime(record.holdingId, held.expiresAt);
 
         bytes32 seed = keccak256(abi.encode(drawn, challengeId));
         record.seed = seed;
@@ -135,22 +131,21 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
     }
 
     /// @inheritdoc IStorageChallenge
-    function prove(uint256 challengeId, bytes[] calldata leaves, bytes32[] calldata proof) external {
-        Challenge storage record = _answerable(challengeId, Algorithm.Merkle);
+    function prove(uint256 challengeId, bytes32 seed, bytes calldata answer) external {
+        Challenge storage record = _answerable(challengeId, seed, Algorithm.Merkle);
         (address node, uint32 leafCount, bytes32 root) = FILE_REGISTRY.merkleTarget(record.holdingId);
         _requireNode(challengeId, node);
-        uint32[] memory indices = _drawIndices(record.seed, leafCount, record.count);
-        bytes32[] memory hashes = _hashLeaves(leaves, indices.length);
+        uint32[] memory indices = _drawIndices(seed, leafCount, record.count);
+        (bytes32[] memory hashes, bytes calldata proof) = MerkleTree.leafHashes(answer, indices.length);
         bool holds = MerkleTree.root(hashes, indices, leafCount, proof) == root;
         _settle(challengeId, record, node, holds ? Fault.None : Fault.Wrong);
     }
 
     /// @inheritdoc IStorageChallenge
-    function proveKzg(uint256 challengeId, KzgProof.Answer calldata answer) external {
-        Challenge storage record = _answerable(challengeId, Algorithm.Kzg);
+    function proveKzg(uint256 challengeId, bytes32 seed, bytes calldata answer) external {
+        Challenge storage record = _answerable(challengeId, seed, Algorithm.Kzg);
         (address node, uint32 blobCount, bytes32 root) = FILE_REGISTRY.kzgTarget(record.holdingId);
         _requireNode(challengeId, node);
-        bytes32 seed = record.seed;
         uint32[] memory indices = _drawIndices(seed, blobCount, record.count);
         bool holds = KzgProof.verify(root, blobCount, indices, seed, answer);
         _settle(challengeId, record, node, holds ? Fault.None : Fault.Wrong);
@@ -253,8 +248,15 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
         require(msg.sender == owner, NotHoldingOwner(holdingId, msg.sender, owner));
         uint256 opened = openChallengeOn(holdingId);
         require(opened == 0, AlreadyChallenged(holdingId, opened));
+        _requireTime(holdingId, held.expiresAt);
         uint64 nextAt = _watches[holdingId].nextAt;
         require(block.timestamp >= nextAt, ChallengedTooSoon(holdingId, nextAt));
+    }
+
+    /// @dev When an answer would be due if the challenge were drawn now. It fits 40 bits: no expiry is later than a century ahead.
+    function _requireTime(uint256 holdingId, uint64 expiresAt) private view returns (uint64 deadline) {
+        deadline = uint64(block.timestamp) + ANSWER_WINDOW;
+        require(deadline <= expiresAt, HoldingExpiresBeforeAnswer(holdingId, expiresAt, deadline));
     }
 
     /// @dev One of each of `wanted` equal stretches: ascending and distinct by construction, and no more likely to miss altered
@@ -271,22 +273,6 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
             uint256 first = (i * available) / count;
             uint256 end = ((i + 1) * available) / count;
             indices[i] = uint32(first + (uint256(keccak256(abi.encode(seed, i))) % (end - first)));
-        }
-    }
-
-    function _hashLeaves(
-        bytes[] calldata leaves,
-        uint256 expected
-    ) private pure returns (bytes32[] memory hashes) {
-        require(leaves.length == expected, WrongLeafCount(leaves.length, expected));
-        hashes = new bytes32[](expected);
-        for (uint256 i = 0; i < expected; ++i) {
-            uint256 length = leaves[i].length;
-            require(
-                length >= 1 && length <= MerkleTree.LEAF_SIZE,
-                InvalidLeafSize(i, length, MerkleTree.LEAF_SIZE)
-            );
-            hashes[i] = MerkleTree.leafHash(leaves[i]);
         }
     }
 
@@ -322,11 +308,13 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
 
     function _answerable(
         uint256 challengeId,
+        bytes32 seed,
         Algorithm algorithm
     ) private view returns (Challenge storage record) {
         record = _inStatus(challengeId, ChallengeStatus.ToProve);
         require(record.algorithm == algorithm, WrongAlgorithm(challengeId, record.algorithm));
         require(block.timestamp <= record.deadline, AnswerTooLate(challengeId, record.deadline));
+        require(seed == record.seed, WrongSeed(challengeId, seed, record.seed));
     }
 
     function _requireNode(uint256 challengeId, address node) private view {

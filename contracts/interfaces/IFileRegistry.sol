@@ -262,8 +262,7 @@ interface IFileRegistry {
     /// @notice Holding {holdingId} is not a live holding of file {fileId}; list the holdings of the file.
     error NotLiveHolding(uint256 holdingId, bytes32 fileId);
 
-    /// @notice Holding {holdingId} is {state}: it is still needed, or released already; wait for its file to end and for its
-    /// open challenge.
+    /// @notice Holding {holdingId} is {state} and still needed; wait for its file to end and for its open challenge.
     error HoldingNotReleasable(uint256 holdingId, HoldingState state);
 
     /*//////////////////////////////////////////////////////////////
@@ -438,7 +437,8 @@ interface IFileRegistry {
 
     /// @notice Replace holdings of a file of the sender's, all or nothing: repair, drain, re-encode, renew.
     /// @dev The holding that an acknowledging node has of the file ends, as do the dropped ones; the others stay as they are,
-    /// with the expiry that their nodes have promised. Allowed until 7 days after the file's expiry, if it renews the file.
+    /// with the expiry that their nodes have promised: a renewal needs the acknowledgements of `needed` nodes at least. Allowed
+    /// until 7 days after the file's expiry, if it renews the file.
     /// @param revision The new state.
     /// @param acknowledgements Of nodes that hold the file's version + 1 from now on.
     function revise(Revision calldata revision, Acknowledgement[] calldata acknowledgements) external;
@@ -479,7 +479,8 @@ interface IFileRegistry {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice Release holdings: those that ended while a challenge was open, once it is settled; and live ones, once 7 days
-    /// have passed since they expired. Anybody may.
+    /// have passed since they expired. Anybody may; one that is released already is passed over, so that two who release
+    /// at once are not in each other's way.
     /// @param holdingIds Their numbers.
     function release(uint256[] calldata holdingIds) external;
 

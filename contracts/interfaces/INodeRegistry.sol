@@ -96,6 +96,9 @@ interface INodeRegistry is IPullPayments {
     /// @notice The stake of node {node} would be {stake} wei, {required} are needed for its capacity; send more, or offer less.
     error StakeTooSmall(address node, uint256 stake, uint256 required);
 
+    /// @notice The stake of node {node} would be {stake} wei, at most {maximum} are allowed; send less.
+    error StakeTooLarge(address node, uint256 stake, uint256 maximum);
+
     /// @notice A node of role {role} has nothing at stake; send no value.
     error NoStakeNeeded(Role role);
 

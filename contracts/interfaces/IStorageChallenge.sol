@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {IPullPayments} from "./IPullPayments.sol";
 import {IStorageHealth} from "./IStorageHealth.sol";
-import {KzgProof} from "../libraries/KzgProof.sol";
 
 /// @title Proofs that a storage node still has the bytes
 /// @notice The owner of a file challenges a holding; the chain draws leaves or blobs that nobody chose; the node answers in
@@ -142,14 +141,12 @@ interface IStorageChallenge is IStorageHealth, IPullPayments {
     /// @notice Account {caller} is not {node}, the node of challenge {challengeId}; only that node may answer.
     error NotChallengedNode(uint256 challengeId, address caller, address node);
 
+    /// @notice The answer to challenge {challengeId} is for seed {seed}, drawn is {drawn}: the chain has changed its mind; answer
+    /// anew.
+    error WrongSeed(uint256 challengeId, bytes32 seed, bytes32 drawn);
+
     /// @notice The answer to challenge {challengeId} was due at time {deadline}; it is too late.
     error AnswerTooLate(uint256 challengeId, uint64 deadline);
-
-    /// @notice The answer has {given} leaves, {expected} were drawn; send these.
-    error WrongLeafCount(uint256 given, uint256 expected);
-
-    /// @notice Leaf {position} of the answer is {length} bytes long; a leaf has 1 to {maximum}.
-    error InvalidLeafSize(uint256 position, uint256 length, uint256 maximum);
 
     /// @notice Challenge {challengeId} is still open; wait for its draw or its deadline to lapse.
     error ChallengeStillOpen(uint256 challengeId);
@@ -232,15 +229,18 @@ interface IStorageChallenge is IStorageHealth, IPullPayments {
     /// @notice Answer a Merkle challenge on the sender's holding, up to and including the second of the deadline.
     /// @dev An answer of the wrong shape reverts; an answer of the right shape with a wrong byte fails the challenge for good.
     /// @param challengeId A drawn challenge.
-    /// @param leaves The leaves at drawnIndices(challengeId), in order.
-    /// @param proof Multiproof of libraries/MerkleTree.sol.
-    function prove(uint256 challengeId, bytes[] calldata leaves, bytes32[] calldata proof) external;
+    /// @param seed Its seed. Where blocks can be reorganised, an answer may meet another draw than the one it was made for; it
+    /// must not be taken for a wrong one.
+    /// @param answer The leaves at drawnIndices(challengeId) and their multiproof, packed as libraries/MerkleTree.sol says.
+    function prove(uint256 challengeId, bytes32 seed, bytes calldata answer) external;
 
     /// @notice Answer a KZG challenge on the sender's holding, up to and including the second of the deadline.
-    /// @dev As prove; see libraries/KzgProof.sol for what is checked.
+    /// @dev As prove.
     /// @param challengeId A drawn challenge.
-    /// @param answer Commitments of the blobs at drawnIndices(challengeId), in order, and one opening for them all.
-    function proveKzg(uint256 challengeId, KzgProof.Answer calldata answer) external;
+    /// @param seed Its seed.
+    /// @param answer One opening for the blobs at drawnIndices(challengeId), their commitments and the multiproof of these,
+    /// packed as libraries/KzgProof.sol says.
+    function proveKzg(uint256 challengeId, bytes32 seed, bytes calldata answer) external;
 
     /// @notice End a challenge that nobody drew (→ Void) or answered (→ Failed) in time. Anybody may.
     /// @param challengeId The challenge.

@@ -50,9 +50,9 @@ interface IStorageHealth {
     function healthOf(address node) external view returns (Health memory record);
 
     /// @notice The health of a file.
-    /// @dev A live holding is *sound* if its node is online, not Red, and has failed no challenge on it. A holding that is not
-    /// costs each stripe one shard at most, so the file is Green with no unsound holding, Yellow while total less the unsound is
-    /// at least needed, and Red after that: it may still be readable.
+    /// @dev A live holding is *sound* if it has not expired and its node is online, not Red, and has failed no challenge on it.
+    /// One that is not costs each stripe one shard at most, so the file is Green with no unsound holding, Yellow while total
+    /// less the unsound is at least needed, and Red after that: it may still be readable.
     /// @param fileId The file; reverts with UnknownFile if there is none.
     /// @return level Its level; Red for a file without live holdings.
     /// @return unsound Live holdings that are not sound, and holdings missing from total.

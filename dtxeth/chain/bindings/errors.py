@@ -22,6 +22,7 @@ __all__ = [
     "AlreadyRegistered",
     "AlreadyReported",
     "AnswerTooLate",
+    "AnswerTooShort",
     "AuthorizationExpiresBeforeFinish",
     "AuthorizationMismatch",
     "AuthorizationMissing",
@@ -59,7 +60,7 @@ __all__ = [
     "InvalidGrantedKey",
     "InvalidHealthRules",
     "InvalidHolding",
-    "InvalidLeafSize",
+    "InvalidLeaf",
     "InvalidModelTask",
     "InvalidNamespaceName",
     "InvalidNodeName",
@@ -84,6 +85,7 @@ __all__ = [
     "NodeOnline",
     "NotAuthorizationOwner",
     "NotChallengedNode",
+    "NotEnoughGas",
     "NotExecutor",
     "NotFileOwner",
     "NotHoldingOwner",
@@ -98,6 +100,7 @@ __all__ = [
     "ResultFileNotGranted",
     "ResultFileNotOfExecutor",
     "RetentionOver",
+    "StakeTooLarge",
     "StakeTooSmall",
     "StillHolding",
     "StringTooLong",
@@ -119,9 +122,9 @@ __all__ = [
     "WrongAlgorithm",
     "WrongAuthorizationStatus",
     "WrongChallengeStatus",
-    "WrongLeafCount",
     "WrongModelExecutor",
     "WrongRole",
+    "WrongSeed",
     "WrongTaskStatus",
     "ZeroApplier",
     "ZeroConcurrency",
@@ -197,6 +200,16 @@ class AnswerTooLate(CustomError):
 
     challenge_id: int
     deadline: int
+
+
+class AnswerTooShort(CustomError):
+    """The answer has {length} bytes, it needs at least {minimum}; make the answer again."""
+
+    kinds = MappingProxyType({"length": "uint256", "minimum": "uint256"})
+    notice = "The answer has {length} bytes, it needs at least {minimum}; make the answer again."
+
+    length: int
+    minimum: int
 
 
 class AuthorizationExpiresBeforeFinish(CustomError):
@@ -489,12 +502,12 @@ class HoldingNotLive(CustomError):
 
 
 class HoldingNotReleasable(CustomError):
-    """Holding {holding_id} is {state}: it is still needed, or released already; wait for its file to end
-    and for its open challenge.
+    """Holding {holding_id} is {state} and still needed; wait for its file to end and for its open
+    challenge.
     """
 
     kinds = MappingProxyType({"holding_id": "uint256", "state": "uint8"})
-    notice = "Holding {holding_id} is {state}: it is still needed, or released already; wait for its file to end and for its open challenge."
+    notice = "Holding {holding_id} is {state} and still needed; wait for its file to end and for its open challenge."
 
     holding_id: int
     state: HoldingState
@@ -610,11 +623,11 @@ class InvalidHolding(CustomError):
     size: int
 
 
-class InvalidLeafSize(CustomError):
-    """Leaf {position} of the answer is {length} bytes long; a leaf has 1 to {maximum}."""
+class InvalidLeaf(CustomError):
+    """Leaf {position} of the answer has {length} bytes, or is cut off; a leaf has 1 to {maximum}."""
 
     kinds = MappingProxyType({"position": "uint256", "length": "uint256", "maximum": "uint256"})
-    notice = "Leaf {position} of the answer is {length} bytes long; a leaf has 1 to {maximum}."
+    notice = "Leaf {position} of the answer has {length} bytes, or is cut off; a leaf has 1 to {maximum}."
 
     position: int
     length: int
@@ -662,12 +675,10 @@ class InvalidPartyCount(CustomError):
 
 
 class InvalidProofLength(CustomError):
-    """The proof has {length} hashes, this tree and these leaves need {expected}; make the proof again."""
+    """The proof has {length} bytes, this tree and these leaves need {expected}; make the proof again."""
 
     kinds = MappingProxyType({"length": "uint256", "expected": "uint256"})
-    notice = (
-        "The proof has {length} hashes, this tree and these leaves need {expected}; make the proof again."
-    )
+    notice = "The proof has {length} bytes, this tree and these leaves need {expected}; make the proof again."
 
     length: int
     expected: int
@@ -866,6 +877,18 @@ class NotChallengedNode(CustomError):
     node: str
 
 
+class NotEnoughGas(CustomError):
+    """There are {left} gas left and a precompile must be given {needed}; send the transaction with more
+    gas.
+    """
+
+    kinds = MappingProxyType({"left": "uint256", "needed": "uint256"})
+    notice = "There are {left} gas left and a precompile must be given {needed}; send the transaction with more gas."
+
+    left: int
+    needed: int
+
+
 class NotExecutor(CustomError):
     """Account {caller} is not an executor of task {task_id}; only its executors may do this."""
 
@@ -1019,6 +1042,17 @@ class RetentionOver(CustomError):
 
     file_id: bytes
     ended_at: int
+
+
+class StakeTooLarge(CustomError):
+    """The stake of node {node} would be {stake} wei, at most {maximum} are allowed; send less."""
+
+    kinds = MappingProxyType({"node": "address", "stake": "uint256", "maximum": "uint256"})
+    notice = "The stake of node {node} would be {stake} wei, at most {maximum} are allowed; send less."
+
+    node: str
+    stake: int
+    maximum: int
 
 
 class StakeTooSmall(CustomError):
@@ -1228,16 +1262,6 @@ class WrongChallengeStatus(CustomError):
     expected: ChallengeStatus
 
 
-class WrongLeafCount(CustomError):
-    """The answer has {given} leaves, {expected} were drawn; send these."""
-
-    kinds = MappingProxyType({"given": "uint256", "expected": "uint256"})
-    notice = "The answer has {given} leaves, {expected} were drawn; send these."
-
-    given: int
-    expected: int
-
-
 class WrongModelExecutor(CustomError):
     """Party {index} must be executor {expected}, who has that part of model {model_task_id}, not
     {executor}.
@@ -1263,6 +1287,19 @@ class WrongRole(CustomError):
     node: str
     role: Role
     expected: Role
+
+
+class WrongSeed(CustomError):
+    """The answer to challenge {challenge_id} is for seed {seed}, drawn is {drawn}: the chain has changed
+    its mind; answer anew.
+    """
+
+    kinds = MappingProxyType({"challenge_id": "uint256", "seed": "bytes32", "drawn": "bytes32"})
+    notice = "The answer to challenge {challenge_id} is for seed {seed}, drawn is {drawn}: the chain has changed its mind; answer anew."
+
+    challenge_id: int
+    seed: bytes
+    drawn: bytes
 
 
 class WrongTaskStatus(CustomError):

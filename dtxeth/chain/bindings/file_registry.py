@@ -285,7 +285,8 @@ class FileRegistry(Contract):
         """Release holdings: those that ended while a challenge was open, once it is settled; and live
         ones, once 7 days have passed since they expired.
 
-        Anybody may.
+        Anybody may; one that is released already is passed over, so that two who release at once are not in
+        each other's way.
 
         Args:
             holding_ids: Their numbers.
@@ -321,8 +322,8 @@ class FileRegistry(Contract):
         """Replace holdings of a file of the sender's, all or nothing: repair, drain, re-encode, renew.
 
         The holding that an acknowledging node has of the file ends, as do the dropped ones; the others stay
-        as they are, with the expiry that their nodes have promised. Allowed until 7 days after the file's
-        expiry, if it renews the file.
+        as they are, with the expiry that their nodes have promised: a renewal needs the acknowledgements of
+        `needed` nodes at least. Allowed until 7 days after the file's expiry, if it renews the file.
 
         Args:
             revision: The new state.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dtxeth.chain.abi import Function, build
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings import events
-from dtxeth.chain.bindings.types import Algorithm, Answer, Challenge, Fault, Health, HealthRules, Level, Rules
+from dtxeth.chain.bindings.types import Algorithm, Challenge, Fault, Health, HealthRules, Level, Rules
 from dtxeth.chain.contract import Contract
 from dtxeth.chain.receipt import Receipt
 
@@ -26,8 +24,8 @@ _HEALTH_RULES = Function("healthRules", (), ("(uint32,uint8)",))
 _OPEN = Function("open", ("uint256", "uint8", "uint8"), ("uint256",))
 _OPEN_CHALLENGE_ON = Function("openChallengeOn", ("uint256",), ("uint256",))
 _OPEN_CHALLENGES_OF = Function("openChallengesOf", ("address", "address"), ("uint256",))
-_PROVE = Function("prove", ("uint256", "bytes[]", "bytes32[]"), ())
-_PROVE_KZG = Function("proveKzg", ("uint256", "(bytes,bytes32[],bytes32,bytes)"), ())
+_PROVE = Function("prove", ("uint256", "bytes32", "bytes"), ())
+_PROVE_KZG = Function("proveKzg", ("uint256", "bytes32", "bytes"), ())
 _RULES = Function("rules", (), ("(uint64,uint64,uint64,uint32,uint8,uint256,uint256,uint256)",))
 _WITHDRAW = Function("withdraw", (), ("uint256",))
 
@@ -134,9 +132,10 @@ class StorageChallenge(Contract):
     def file_health(self, file_id: bytes) -> tuple[Level, int]:
         """The health of a file.
 
-        A live holding is *sound* if its node is online, not Red, and has failed no challenge on it. A holding
-        that is not costs each stripe one shard at most, so the file is Green with no unsound holding, Yellow
-        while total less the unsound is at least needed, and Red after that: it may still be readable.
+        A live holding is *sound* if it has not expired and its node is online, not Red, and has failed no
+        challenge on it. One that is not costs each stripe one shard at most, so the file is Green with no
+        unsound holding, Yellow while total less the unsound is at least needed, and Red after that: it may
+        still be readable.
 
         Args:
             file_id: The file; reverts with UnknownFile if there is none.
@@ -208,9 +207,7 @@ class StorageChallenge(Contract):
         (result,) = self._view(_OPEN_CHALLENGES_OF, challenger, node)
         return build(int, result)
 
-    def prove(
-        self, challenge_id: int, leaves: Sequence[bytes], proof: Sequence[bytes], *, sender: Account
-    ) -> Receipt:
+    def prove(self, challenge_id: int, seed: bytes, answer: bytes, *, sender: Account) -> Receipt:
         """Answer a Merkle challenge on the sender's holding, up to and including the second of the
         deadline.
 
@@ -219,24 +216,27 @@ class StorageChallenge(Contract):
 
         Args:
             challenge_id: A drawn challenge.
-            leaves: The leaves at drawnIndices(challengeId), in order.
-            proof: Multiproof of libraries/MerkleTree.sol.
+            seed: Its seed. Where blocks can be reorganised, an answer may meet another draw than the one it
+                was made for; it must not be taken for a wrong one.
+            answer: The leaves at drawnIndices(challengeId) and their multiproof, packed as
+                libraries/MerkleTree.sol says.
             sender: Who signs and pays.
         """
-        return self._transact(_PROVE, sender, 0, challenge_id, leaves, proof)
+        return self._transact(_PROVE, sender, 0, challenge_id, seed, answer)
 
-    def prove_kzg(self, challenge_id: int, answer: Answer, *, sender: Account) -> Receipt:
+    def prove_kzg(self, challenge_id: int, seed: bytes, answer: bytes, *, sender: Account) -> Receipt:
         """Answer a KZG challenge on the sender's holding, up to and including the second of the deadline.
 
-        As prove; see libraries/KzgProof.sol for what is checked.
+        As prove.
 
         Args:
             challenge_id: A drawn challenge.
-            answer: Commitments of the blobs at drawnIndices(challengeId), in order, and one opening for them
-                all.
+            seed: Its seed.
+            answer: One opening for the blobs at drawnIndices(challengeId), their commitments and the
+                multiproof of these, packed as libraries/KzgProof.sol says.
             sender: Who signs and pays.
         """
-        return self._transact(_PROVE_KZG, sender, 0, challenge_id, answer)
+        return self._transact(_PROVE_KZG, sender, 0, challenge_id, seed, answer)
 
     def rules(self) -> Rules:
         """Rules that hold for every challenge.

@@ -141,23 +141,6 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer: one opening for all the drawn blobs.
-
-    Attributes:
-        points: Commitments of the blobs, in order.
-        path: Multiproof of these commitments under the holding's root.
-        value_: Value of the folded polynomial at the challenge's point, big-endian.
-        opening: KZG proof of that value, 48 bytes.
-    """
-
-    points: bytes
-    path: tuple[bytes, ...]
-    value_: bytes
-    opening: bytes
-
-
-@dataclass(frozen=True)
 class Challenge:
     """The record of a challenge.
 

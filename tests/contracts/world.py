@@ -6,6 +6,7 @@ transaction happens; :data:`DAY` and the like keep the numbers readable.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -19,27 +20,50 @@ from eth_utils import keccak
 from dtxeth.chain.abi import Call, Event, Log, encode
 from dtxeth.chain.accounts import Account
 from dtxeth.chain.bindings.events import ChallengeOpened
-from dtxeth.chain.bindings.file_authorization import FileAuthorization
-from dtxeth.chain.bindings.file_registry import FileRegistry
-from dtxeth.chain.bindings.key_registry import KeyRegistry
-from dtxeth.chain.bindings.node_registry import NodeRegistry
-from dtxeth.chain.bindings.storage_challenge import StorageChallenge
-from dtxeth.chain.bindings.task_registry import TaskRegistry
-from dtxeth.chain.bindings.types import Acknowledgement, Kind, Party, Proposal, Publication, Role, Rules
-from dtxeth.chain.chain import DEVELOPER, Chain
+from dtxeth.chain.bindings.types import (
+    Acknowledgement,
+    Algorithm,
+    Cause,
+    Kind,
+    Party,
+    Possession,
+    Proposal,
+    Publication,
+    Revision,
+    Role,
+)
+from dtxeth.chain.chain import DEVELOPER, Chain, Receipt
 from dtxeth.chain.compile import ARTIFACTS
+from dtxeth.chain.contracts import Contracts
 from dtxeth.chain.custom_error import CustomError
-from dtxeth.crypto import merkle
+from dtxeth.chain.deploy import Parameters, deploy
+from dtxeth.crypto import kzg, merkle
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 ZERO = "0x" + 20 * "00"
 NOTHING = bytes(32)
 ETHER = 10**18
 
-RULES = Rules(
-    draw_delay=2, answer_window=10 * MINUTE, min_interval=HOUR, max_open_per_node=2, deposit_per_leaf=1000
-)
 SLOT = 10 * MINUTE
+RATE = 7
+"""Wei at stake for each byte."""
+
+RULES = Parameters(
+    slot_seconds=SLOT,
+    stake_per_gib=RATE * 2**30,
+    draw_delay=2,
+    answer_window=10 * MINUTE,
+    min_interval=HOUR,
+    max_open_per_node=2,
+    slash_percent=40,
+    deposit_per_leaf=1000,
+    deposit_per_proof=5000,
+    deposit_per_blob=300,
+    lost_slots=6,
+    lost_misses=3,
+)
+CAPACITY = 10**9
+STAKE = CAPACITY * RATE
 
 NODES = ("node-1", "node-2", "node-3")
 EXECUTORS = ("executor-1", "executor-2", "executor-3")
@@ -48,10 +72,13 @@ OTHERS = ("owner-1", "owner-2", "requester", "stranger")
 ACKNOWLEDGEMENT = {
     "Acknowledgement": [
         {"name": "fileId", "type": "bytes32"},
+        {"name": "version", "type": "uint32"},
         {"name": "owner", "type": "address"},
         {"name": "node", "type": "address"},
         {"name": "root", "type": "bytes32"},
         {"name": "leafCount", "type": "uint32"},
+        {"name": "commitmentsRoot", "type": "bytes32"},
+        {"name": "blobCount", "type": "uint32"},
         {"name": "size", "type": "uint64"},
         {"name": "expiresAt", "type": "uint64"},
         {"name": "deadline", "type": "uint64"},
@@ -83,14 +110,35 @@ def pieces(name: str, size: int = 3000) -> bytes:
     return hashlib.shake_128(name.encode()).digest(size)
 
 
+@functools.cache
+def commitments(data: bytes) -> tuple[bytes, ...]:
+    """The KZG commitments of one piece."""
+    return tuple(kzg.commit([data]))
+
+
+def roots(data: bytes, possession: Possession) -> dict[str, Any]:
+    """What a node signs about one piece, as the namespace asks."""
+    hashes = merkle.leaf_hashes(data) if possession != Possession.KZG else []
+    points = commitments(data) if possession != Possession.MERKLE else ()
+    return {
+        "root": merkle.root(hashes) if hashes else NOTHING,
+        "leafCount": len(hashes),
+        "commitmentsRoot": kzg.commitments_root(points) if points else NOTHING,
+        "blobCount": len(points),
+        "size": len(data),
+    }
+
+
 @dataclass(frozen=True)
 class Held:
     """A file on the chain."""
 
     file_id: bytes
     owner: Account
+    publication: Publication
     expires_at: int
     holding_ids: tuple[int, ...]
+    possession: Possession
 
 
 class World:
@@ -101,30 +149,19 @@ class World:
         chain.advance(DAY)  # blocks are never earlier than the wall clock: leave it behind
         for name in (*NODES, *EXECUTORS, *OTHERS):
             chain.faucet(account(name).address, ETHER)
-        self.keys = KeyRegistry(chain, self.create("KeyRegistry"))
-        self.nodes = NodeRegistry(chain, self.create("NodeRegistry", ["uint64"], SLOT))
-        self.files = FileRegistry(chain, self.create("FileRegistry", ["address"], self.nodes.address))
-        self.authorizations = FileAuthorization(
-            chain, self.create("FileAuthorization", ["address"], self.files.address)
-        )
-        self.tasks = TaskRegistry(
-            chain,
-            self.create(
-                "TaskRegistry",
-                ["address", "address", "address"],
-                *(self.files.address, self.authorizations.address, self.nodes.address),
-            ),
-        )
-        rules = ["address", "(uint64,uint64,uint64,uint32,uint256)"]
-        self.challenges = StorageChallenge(
-            chain, self.create("StorageChallenge", rules, self.files.address, RULES)
-        )
+        self.contracts = Contracts(chain, deploy(chain, DEVELOPER, RULES))
+        self.keys = self.contracts.key_registry
+        self.nodes = self.contracts.node_registry
+        self.files = self.contracts.file_registry
+        self.authorizations = self.contracts.file_authorization
+        self.tasks = self.contracts.task_registry
+        self.challenges = self.contracts.storage_challenge
         for name in NODES:
-            self.nodes.register(Role.STORAGE, name, f"http://{name}", NOTHING, 10**9, sender=account(name))
+            self.register(name)
         for name in EXECUTORS:
             self.nodes.register(Role.EXECUTOR, name, f"http://{name}", NOTHING, 0, sender=account(name))
         for name in ("owner-1", "owner-2", "executor-1"):
-            self.files.add_namespace("study", 1, sender=account(name))
+            self.files.add_namespace("study", 1, 1, Possession.MERKLE, sender=account(name))
         self._files = 0
 
     # --- the chain ---
@@ -156,7 +193,22 @@ class World:
         self.at(time)
         self.chain.mine()
 
+    # --- nodes ---
+
+    def register(self, name: str, capacity: int = CAPACITY, stake: int | None = None) -> Receipt:
+        """Register a storage node, with as much at stake as it must have."""
+        value = capacity * RATE if stake is None else stake
+        return self.nodes.register(
+            *(Role.STORAGE, name, f"http://{name}", NOTHING, capacity), sender=account(name), value=value
+        )
+
     # --- files ---
+
+    def namespace(self, owner: str, needed: int, total: int, possession: Possession) -> bytes:
+        """Add a namespace of an owner; return its id."""
+        name = f"{needed} of {total}, {possession.name}"
+        self.files.add_namespace(name, needed, total, possession, sender=account(owner))
+        return self.files.namespace_id_of(account(owner).address, name)
 
     def publication(self, owner: Account, **changes: Any) -> Publication:
         """A publication into the owner's namespace that is good unless changed."""
@@ -180,19 +232,18 @@ class World:
         publication: Publication,
         /,
         *,
+        possession: Possession = Possession.MERKLE,
         signer: str | None = None,
         domain: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Acknowledgement:
         """What a node signs for :func:`pieces` of its name, or for changed values."""
-        hashes = merkle.leaf_hashes(pieces(node))
         message = {
             "fileId": self.files.file_id_of(owner.address, publication.salt),
+            "version": 1,
             "owner": owner.address,
             "node": account(node).address,
-            "root": merkle.root(hashes),
-            "leafCount": len(hashes),
-            "size": len(pieces(node)),
+            **roots(pieces(node), possession),
             "expiresAt": publication.expires_at,
             "deadline": self.now() + HOUR,
         } | changes
@@ -201,6 +252,8 @@ class World:
             node=message["node"],
             root=message["root"],
             leaf_count=message["leafCount"],
+            commitments_root=message["commitmentsRoot"],
+            blob_count=message["blobCount"],
             size=message["size"],
             deadline=message["deadline"],
             signature=signature,
@@ -219,10 +272,41 @@ class World:
     def publish(self, owner: str, nodes: Sequence[str] = ("node-1",), **changes: Any) -> Held:
         """Publish a file, held by nodes."""
         publication = self.publication(account(owner), **changes)
-        acknowledgements = [self.acknowledge(node, account(owner), publication) for node in nodes]
+        possession = self.files.namespace_of(publication.namespace_id).possession
+        acknowledgements = [
+            self.acknowledge(node, account(owner), publication, possession=possession) for node in nodes
+        ]
         self.files.publish(publication, acknowledgements, sender=account(owner))
         file_id = self.files.file_id_of(account(owner).address, publication.salt)
-        return Held(file_id, account(owner), publication.expires_at, self.files.holdings_of(file_id))
+        holding_ids = self.files.holdings_of(file_id)
+        return Held(file_id, account(owner), publication, publication.expires_at, holding_ids, possession)
+
+    def revision(self, file: Held, **changes: Any) -> Revision:
+        """A revision of a file that is good unless changed."""
+        known = self.files.file_of(file.file_id)
+        good = Revision(
+            file_id=file.file_id,
+            cause=Cause.REPAIR,
+            needed=known.needed,
+            total=known.total,
+            expires_at=known.expires_at,
+            manifest_digest=keccak(b"new manifest"),
+            dropped=(),
+        )
+        return replace(good, **changes)
+
+    def join(self, node: str, file: Held, revision: Revision, **changes: Any) -> Acknowledgement:
+        """What a node signs for a revision of a file."""
+        version = self.files.file_of(file.file_id).version + 1
+        agreed = {"possession": file.possession, "version": version, "expiresAt": revision.expires_at}
+        return self.acknowledge(node, file.owner, file.publication, **agreed | changes)
+
+    def revise(self, file: Held, nodes: Sequence[str] = (), **changes: Any) -> Receipt:
+        """Have nodes hold a file anew, or first."""
+        revision = self.revision(file, **changes)
+        return self.files.revise(
+            revision, [self.join(node, file, revision) for node in nodes], sender=file.owner
+        )
 
     def authorize(self, file: Held, applier: str, task_id: int, expires_at: int | None = None) -> int:
         """Let an account read a file for a task; return the authorization's id."""
@@ -267,26 +351,50 @@ class World:
 
     # --- challenges ---
 
-    def open(self, file: Held, leaves: int = 4, holding: int = 0) -> int:
+    def open(
+        self, file: Held, count: int = 4, holding: int = 0, algorithm: Algorithm = Algorithm.MERKLE
+    ) -> int:
         """Challenge a holding of a file; return the challenge's id."""
         receipt = self.challenges.open(
-            file.holding_ids[holding],
-            leaves,
+            *(file.holding_ids[holding], algorithm, count),
             sender=file.owner,
-            value=leaves * RULES.deposit_per_leaf,
+            value=self.challenges.deposit_for(algorithm, count),
         )
         return receipt.event(ChallengeOpened).challenge_id
 
-    def draw(self, file: Held, leaves: int = 4, holding: int = 0) -> int:
-        """Challenge a holding and draw the leaves; return the challenge's id."""
-        challenge_id = self.open(file, leaves, holding)
+    def draw(
+        self, file: Held, count: int = 4, holding: int = 0, algorithm: Algorithm = Algorithm.MERKLE
+    ) -> int:
+        """Challenge a holding and draw; return the challenge's id."""
+        challenge_id = self.open(file, count, holding, algorithm)
         self.chain.mine(RULES.draw_delay)
         self.challenges.draw(challenge_id, sender=file.owner)
         return challenge_id
 
-    def answer(self, challenge_id: int, node: str) -> tuple[list[bytes], list[bytes]]:
+    def leaves(self, challenge_id: int, node: str) -> tuple[list[bytes], list[bytes]]:
         """The leaves of a node's pieces that a challenge asks for, and their proof."""
-        indices = self.challenges.leaf_indices(challenge_id)
+        indices = self.challenges.drawn_indices(challenge_id)
         data = pieces(node)
         leaves = [data[index * merkle.LEAF_SIZE :][: merkle.LEAF_SIZE] for index in indices]
         return leaves, merkle.multiproof(merkle.leaf_hashes(data), indices)
+
+    def answer(self, challenge_id: int, node: str) -> bytes:
+        """What a node that holds :func:`pieces` of its name answers."""
+        record = self.challenges.challenge(challenge_id)
+        if record.algorithm == Algorithm.MERKLE:
+            return merkle.encode_answer(*self.leaves(challenge_id, node))
+        data, indices = pieces(node), self.challenges.drawn_indices(challenge_id)
+        blobs = kzg.blobs(data)
+        return kzg.prove(record.seed, indices, [blobs[index] for index in indices], commitments(data))
+
+    def prove(self, challenge_id: int, node: str = "node-1", answer: bytes | None = None) -> Receipt:
+        """Have a node answer a challenge: rightly, or as given."""
+        record = self.challenges.challenge(challenge_id)
+        answer = self.answer(challenge_id, node) if answer is None else answer
+        prove = self.challenges.prove if record.algorithm == Algorithm.MERKLE else self.challenges.prove_kzg
+        return prove(challenge_id, record.seed, answer, sender=account(node))
+
+    def miss(self, challenge_id: int) -> Receipt:
+        """Let the time of a drawn challenge lapse, and close it."""
+        self.at(max(self.challenges.challenge(challenge_id).deadline, self.now()) + 1)
+        return self.challenges.close(challenge_id, sender=account("stranger"))

@@ -93,6 +93,9 @@ class RevmChain(Chain):
     def _eth_getBalance(self, address: str, _tag: str) -> str:  # noqa: N802
         return hex(self._evm.get_balance(address))
 
+    def _eth_getTransactionCount(self, address: str, _tag: str) -> str:  # noqa: N802
+        return hex(self._evm.basic(address).nonce)
+
     def _eth_getCode(self, address: str, _tag: str) -> str:  # noqa: N802
         return "0x" + self._evm.get_code(address).rstrip(b"\0").hex()
 

@@ -142,9 +142,7 @@ def challenge_scalars(seed: bytes) -> tuple[int, int]:
     return gamma, z
 
 
-def prove(
-    seed: bytes, indices: Sequence[int], drawn: Sequence[bytes], commitments: Sequence[bytes]
-) -> bytes:
+def prove(seed: bytes, indices: Sequence[int], drawn: Sequence[bytes], commitments: Sequence[bytes]) -> bytes:
     """Answer a challenge.
 
     Args:
@@ -202,9 +200,7 @@ def verify(answer: bytes, seed: bytes, root: bytes, count: int, indices: Sequenc
         gamma, z = challenge_scalars(seed)
         powers = [Scalar(pow(gamma, power, ORDER)) for power in range(len(points))]
         folded = G1Point.multiexp_unchecked(points, powers).to_compressed_bytes()
-        return bool(
-            ckzg.verify_kzg_proof(folded, z.to_bytes(_SCALAR_SIZE, "big"), y, proof, trusted_setup())
-        )
+        return bool(ckzg.verify_kzg_proof(folded, z.to_bytes(_SCALAR_SIZE, "big"), y, proof, trusted_setup()))
     except (CryptoError, RuntimeError):  # ckzg's word for a proof that is no point, and a y that is no scalar
         return False
 
@@ -228,9 +224,7 @@ def _decode_affine(data: bytes) -> G1Point:
     return _decode(data, G1Point.from_xy_bytes_be, G1Point.to_xy_bytes_be)
 
 
-def _decode(
-    data: bytes, decode: Callable[[bytes], G1Point], encode: Callable[[G1Point], bytes]
-) -> G1Point:
+def _decode(data: bytes, decode: Callable[[bytes], G1Point], encode: Callable[[G1Point], bytes]) -> G1Point:
     try:
         point = decode(data)  # checks that it is on the curve and in the group
     except ValueError as error:

@@ -272,7 +272,9 @@ def _climb(nodes: Sequence[tuple[int, bytes]], width: int, proof: Iterator[bytes
 
 def _check_leaf(position: int, leaf: bytes, length: int) -> bytes:
     if not 1 <= length <= LEAF_SIZE or len(leaf) != length:
-        raise CryptoError(f"leaf {position} of the answer has {length} bytes or is cut off; a leaf has 1 to {LEAF_SIZE}")
+        raise CryptoError(
+            f"leaf {position} of the answer has {length} bytes or is cut off; a leaf has 1 to {LEAF_SIZE}"
+        )
     return leaf
 
 

@@ -1,4 +1,4 @@
-"""Answers to possession challenges: leaves and a multiproof, from the few pieces that they concern."""
+"""Answers to Merkle possession challenges: leaves and a multiproof, from the few pieces that they concern."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class Proof:
 
     leaves: tuple[bytes, ...]
     hashes: tuple[bytes, ...]
+
+    def to_bytes(self) -> bytes:
+        """Pack it as ``StorageChallenge.prove`` takes it."""
+        return merkle.encode_answer(self.leaves, self.hashes)
 
 
 def prove(indices: Sequence[int], subtrees: Sequence[bytes], read: Callable[[int], list[bytes]]) -> Proof:

@@ -16,7 +16,8 @@
     ├── StorageError
     │   ├── NodeError                         one storage node failed, refused or lied; names it
     │   ├── IntegrityError                    bytes do not match what the chain or the manifest says
-    │   └── NotEnoughNodesError               fewer usable nodes than the redundancy needs
+    │   ├── NotEnoughNodesError               fewer usable nodes than the redundancy needs
+    │   └── BusyError                         a node has too much to do, or was asked too often
     ├── PolicyError                           a data owner's rule forbids it
     └── TaskError                             a task ended otherwise than Finished
         └── PeerError                         a peer was silent, or sent what the protocol forbids; names it
@@ -147,6 +148,13 @@ class NotEnoughNodesError(StorageError):
     """Fewer usable storage nodes than the redundancy of the namespace needs.
 
     Remedy: Start or reach more storage nodes, or use a namespace with fewer replicas.
+    """
+
+
+class BusyError(StorageError):
+    """A node has too much to do, or was asked too often.
+
+    Remedy: Try again after some seconds, or ask less often.
     """
 
 

@@ -28,6 +28,8 @@ from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, Inp
 RECEIPT_SECONDS = 180
 """How long to wait until a transaction is in a block."""
 
+_WRITING = ("evm_", "eth_send")
+
 RACE_GAS = 400_000
 """Added to every estimate: of executors that report at once, the last finishes the task and pays all 16."""
 
@@ -46,11 +48,13 @@ class Chain:
         w3: The same chain for web3.py, for what this class does not offer.
         chain_id: Its EIP-155 id.
         on_transaction: Told of every transaction sent from here, and its receipt; for gas ledgers.
+        writes: Counts the requests from here that may have changed the chain.
     """
 
     def __init__(self, provider: BaseProvider) -> None:
         self._provider = provider
         self.on_transaction: Callable[[Call, Receipt], None] | None = None
+        self.writes = 0
         self._nonces = threading.Lock()
         self._events: dict[tuple[str, bytes], type[Event]] = {}
         self.w3 = Web3(provider)
@@ -83,6 +87,9 @@ class Chain:
             raise ChainUnavailableError(
                 f"no chain answers at {self._place} ({type(problem).__name__}); check the URL or start one"
             ) from problem
+        finally:
+            if method.startswith(_WRITING):
+                self.writes += 1
         if not isinstance(response, dict) or not {"result", "error"} & response.keys():
             raise ChainUnavailableError(f"what answers at {self._place} is no chain; check the URL")
         if "error" in response:

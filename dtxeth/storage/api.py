@@ -7,10 +7,14 @@ resources, so that both sides sign and check the same paths.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, Self
 
 from dtxeth.chain.bindings.types import Acknowledgement
+from dtxeth.errors import InputError
 from dtxeth.storage.requests import Credentials
+
+CLAIM_SIZE: Final = 92
+"""Bytes of an encoded claim."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,26 @@ class Claim:
                 self.size.to_bytes(8, "big"),
                 self.expires_at.to_bytes(8, "big"),
             ]
+        )
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Self:
+        """Decode what :meth:`to_bytes` made.
+
+        Raises:
+            InputError: It has another length.
+        """
+        if len(body) != CLAIM_SIZE:
+            raise InputError(f"claim of {len(body)} bytes: expected {CLAIM_SIZE}")
+        number = int.from_bytes
+        return cls(
+            version=number(body[:4], "big"),
+            root=body[4:36],
+            leaf_count=number(body[36:40], "big"),
+            commitments_root=body[40:72],
+            blob_count=number(body[72:76], "big"),
+            size=number(body[76:84], "big"),
+            expires_at=number(body[84:], "big"),
         )
 
 
@@ -124,36 +148,56 @@ class StorageNodeApi(Protocol):
         ...
 
 
+HOLDING: Final = "/files/{file}"
+"""Template of :func:`holding_of`; these templates are the routes of a server, too."""
+DRAFT: Final = HOLDING + "/drafts/{draft}"
+"""Template of :func:`draft_of`."""
+PIECE: Final = DRAFT + "/pieces/{position}"
+"""Template of :func:`piece_at`."""
+KEPT: Final = DRAFT + "/kept/{position}"
+"""Template of :func:`kept_at`."""
+COMMITMENTS: Final = DRAFT + "/commitments"
+"""Template of :func:`commitments_of`."""
+BLOCK: Final = HOLDING + "/blocks/{digest}"
+"""Template of :func:`piece_named`, without its query."""
+MANIFEST: Final = HOLDING + "/manifests/{digest}"
+"""Template of :func:`manifest_of`, without its query."""
+AUTHORIZATION: Final = "?authorization={authorization}"
+"""Template of the query of what is read."""
+
+
 def holding_of(file_id: bytes) -> str:
     """Resource: what the node holds of a file."""
-    return f"/files/{file_id.hex()}"
+    return HOLDING.format(file=file_id.hex())
 
 
 def draft_of(file_id: bytes, draft: bytes) -> str:
     """Resource: a draft."""
-    return f"{holding_of(file_id)}/drafts/{draft.hex()}"
+    return DRAFT.format(file=file_id.hex(), draft=draft.hex())
 
 
 def piece_at(file_id: bytes, draft: bytes, position: int) -> str:
     """Resource: the piece at a position of a draft."""
-    return f"{draft_of(file_id, draft)}/pieces/{position}"
+    return PIECE.format(file=file_id.hex(), draft=draft.hex(), position=position)
 
 
 def kept_at(file_id: bytes, draft: bytes, position: int) -> str:
     """Resource: pieces that the node holds already, from a position of a draft on."""
-    return f"{draft_of(file_id, draft)}/kept/{position}"
+    return KEPT.format(file=file_id.hex(), draft=draft.hex(), position=position)
 
 
 def commitments_of(file_id: bytes, draft: bytes) -> str:
     """Resource: the KZG commitments of a draft."""
-    return f"{draft_of(file_id, draft)}/commitments"
+    return COMMITMENTS.format(file=file_id.hex(), draft=draft.hex())
 
 
 def piece_named(file_id: bytes, digest: bytes, authorization_id: int) -> str:
     """Resource: the piece with a digest, read by an authorization (0: as owner)."""
-    return f"{holding_of(file_id)}/blocks/{digest.hex()}?authorization={authorization_id}"
+    path = BLOCK.format(file=file_id.hex(), digest=digest.hex())
+    return path + AUTHORIZATION.format(authorization=authorization_id)
 
 
 def manifest_of(file_id: bytes, digest: bytes, authorization_id: int) -> str:
     """Resource: the manifest with a digest, read by an authorization (0: as owner)."""
-    return f"{holding_of(file_id)}/manifests/{digest.hex()}?authorization={authorization_id}"
+    path = MANIFEST.format(file=file_id.hex(), digest=digest.hex())
+    return path + AUTHORIZATION.format(authorization=authorization_id)

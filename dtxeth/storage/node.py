@@ -2,73 +2,102 @@
 
 from __future__ import annotations
 
-import threading
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
-from dtxeth.chain.accounts import Account
-from dtxeth.chain.bindings.file_authorization import FileAuthorization
-from dtxeth.chain.bindings.file_registry import FileRegistry
-from dtxeth.chain.bindings.types import Acknowledgement
-from dtxeth.crypto import merkle
-from dtxeth.errors import InputError, IntegrityError, PolicyError, StorageError, UnknownNameError
+from dtxeth.chain import Account, Contracts
+from dtxeth.chain.bindings.types import Acknowledgement, Algorithm
+from dtxeth.chain.recent import Recent
+from dtxeth.crypto import kzg
+from dtxeth.errors import BusyError, DtxethError, InputError, IntegrityError, PolicyError, UnknownNameError
 from dtxeth.storage import api
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.api import Claim, NodeStatus
-from dtxeth.storage.blockstore import BlockStore, cid_of, cid_of_digest
-from dtxeth.storage.pieces import FULL_LEAVES, SLICE_SIZE, holding_root, leaf_count, subtree_roots
-from dtxeth.storage.prover import Proof, cut_leaves, prove
-from dtxeth.storage.records import HoldingState, Records, StoredHolding, StoredPiece
+from dtxeth.storage.blockstore import BlockStore, cid_of_digest
+from dtxeth.storage.lifecycle import LifeCycle, Sweep
+from dtxeth.storage.pieces import SLICE_SIZE, holding_root
+from dtxeth.storage.prover import Proof, prove_blobs, prove_leaves
+from dtxeth.storage.rates import Rates
+from dtxeth.storage.records import Records, Stage, StoredHolding, StoredPiece
 from dtxeth.storage.requests import Credentials, RequestGate
+from dtxeth.storage.shelf import Shelf
+
+_NO_ROOT: Final = bytes(32)
+_MAX_KEPT: Final = (1 << 20) // 32  # digests in a body of 1 MiB
 
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """How much and how long a node keeps what is not on chain.
+    """How much and how long a node keeps what is not on chain, and how often it may be asked.
+
+    Quotas bound what one account can hog. Somebody with many accounts can still fill a node's spare room for
+    ``staging_seconds``, at the cost of sending it all: whom a node serves at all is for whoever runs it to say.
 
     Attributes:
-        capacity: Bytes it offers altogether.
-        staging_seconds: How long a staged holding may rest untouched.
+        capacity: Bytes it offers altogether: what it declares on chain.
+        staging_seconds: How long a draft may rest untouched.
         acknowledgement_seconds: How long an acknowledgement may be published.
+        staged_bytes: Bytes that one account may have in drafts.
+        drafts: Drafts that one account may have.
+        rates: Requests that are served.
     """
 
     capacity: int
     staging_seconds: int = 3600
     acknowledgement_seconds: int = 3600
+    staged_bytes: int = 256 << 30
+    drafts: int = 256
+    rates: Rates = field(default_factory=Rates)
 
 
 class StorageNode:
     """A storage node, without its loops: implements :class:`~dtxeth.storage.api.StorageNodeApi`.
 
     Thread-safe. Whatever clients send is checked; the node signs only for bytes it has, and signs once more
-    only for the same bytes. An acknowledged holding stays until it is published, or can no longer be: an
-    owner who could make a node drop it could publish it afterwards and blame the node.
+    only for the same bytes. An acknowledged draft stays until it is published, or can no longer be; see
+    :mod:`~dtxeth.storage.lifecycle`.
+
+    Merkle trees are computed as pieces arrive. KZG commitments take 70 times as long, so they are computed from the moment
+    their owner first asks for them: of the pieces that are there at once, of later ones in the background as they arrive.
 
     Args:
         account: The node's account, registered in NodeRegistry.
-        file_registry: Binding of FileRegistry; its chain tells the time.
-        file_authorization: Binding of FileAuthorization.
+        contracts: The contracts; their chain tells the time.
         store: Where the blocks go.
-        limits: Capacity and deadlines.
+        limits: Capacity, quotas and deadlines.
         records: SQLite file of the node's records; None keeps them in memory.
+
+    Raises:
+        StorageError: Store or records cannot be used.
     """
 
     def __init__(
         self,
         account: Account,
-        file_registry: FileRegistry,
-        file_authorization: FileAuthorization,
+        contracts: Contracts,
         store: BlockStore,
         limits: NodeLimits,
         records: Path | None = None,
     ) -> None:
-        self._account, self._registry, self._authorization = account, file_registry, file_authorization
-        self._store, self._limits = store, limits
+        self._account, self._contracts, self._limits = account, contracts, limits
         self._records = Records(records)
-        self._used = self._records.used()
-        self._changing = threading.RLock()
-        self._gate = RequestGate(account.address, file_registry, self._records.database, self._records.lock)
+        self._shelf = Shelf(store, self._records, limits.capacity)
+        self._changing = self._shelf.changing
+        self._life = LifeCycle(account.address, contracts, self._records, limits.staging_seconds)
+        self._recent = Recent(contracts.chain)
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="commitments")
+        self._gate = RequestGate(
+            account.address,
+            contracts.file_registry,
+            self._records.database,
+            self._records.lock,
+            rates=limits.rates,
+        )
 
     @property
     def address(self) -> str:
@@ -77,77 +106,135 @@ class StorageNode:
 
     def close(self) -> None:
         """Close the records."""
+        self._background.shutdown(cancel_futures=True)
         self._records.close()
 
-    # --- the API ---
+    # --- drafts ---
 
     def status(self) -> NodeStatus:
         """See :meth:`StorageNodeApi.status`."""
-        return NodeStatus(self._limits.capacity, self._used)
+        return NodeStatus(self._limits.capacity, self._shelf.used)
 
-    def put_piece(self, credentials: Credentials, file_id: bytes, position: int, piece: bytes) -> None:
+    def put_piece(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, position: int, piece: bytes
+    ) -> None:
         """See :meth:`StorageNodeApi.put_piece`.
 
         Raises:
             InputError: Not the next position, a size that does not fit there, or no room.
+            BusyError: The sender has too much in drafts.
         """
-        owner = self._gate.admit(credentials, "PUT", api.piece_at(file_id, position), piece)
+        _check_ids(file_id, draft)
         if not 1 <= len(piece) <= SLICE_SIZE:
             raise InputError(f"piece of {len(piece)} bytes: expected 1 to {SLICE_SIZE}")
-        stored = StoredPiece(cid_of(piece), len(piece), merkle.root(merkle.leaf_hashes(piece)))
+        digest = hashlib.sha256(piece).digest()
+        owner = self._gate.admit_digest(credentials, "PUT", api.piece_at(file_id, draft, position), digest)
         with self._changing:
-            self._check_next(file_id, owner, position, stored)
-            now = self._registry.chain.now()
-            self._records.save(StoredHolding(file_id, owner, HoldingState.STAGED, touched=now))
-            self._records.add_piece(file_id, owner, position, stored)
-            self._used += stored.size
-        try:
-            self._store.block_put(piece, pin=True)
-        except StorageError:
-            self._drop(file_id, owner)
-            raise
+            self._check_next(file_id, owner, draft, position, [len(piece)])
+        cid = cid_of_digest(digest)
+        with self._shelf.arriving(cid, len(piece)):
+            self._shelf.store.block_put(piece, pin=True, cid=cid)
+            known = self._shelf.block(cid)
+            with self._changing:
+                held = self._append(file_id, owner, draft, position, [known])
+        if held.committing:
+            self._background.submit(self._commit, cid)
+        elif known.root is None:
+            self._shelf.root_of(cid, piece)
 
-    def acknowledge(self, credentials: Credentials, file_id: bytes, claim: Claim) -> Acknowledgement:
+    def keep_pieces(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, position: int, digests: list[bytes]
+    ) -> None:
+        """See :meth:`StorageNodeApi.keep_pieces`; what another owner has staged does not count.
+
+        Raises:
+            InputError: Not the next position, or sizes that do not fit there.
+            IntegrityError: A piece was altered: it has to be sent again.
+            UnknownNameError: A piece of this file that is not held here: it has to be sent.
+        """
+        _check_ids(file_id, draft)
+        if not 1 <= len(digests) <= _MAX_KEPT:
+            raise InputError(f"{len(digests)} pieces to keep: expected 1 to {_MAX_KEPT}")
+        cids = [cid_of_digest(digest) for digest in digests]
+        owner = self._gate.admit(credentials, "PUT", api.kept_at(file_id, draft, position), b"".join(digests))
+        for cid in cids:
+            if not any(held.owner == owner for held in self._records.with_piece(file_id, cid)):
+                raise UnknownNameError(f"no piece {cid} of file 0x{file_id.hex()} is held here: send it")
+            self._shelf.store.block_get(cid)  # it is about to be signed for
+        with self._changing:
+            known = [self._shelf.block(cid) for cid in cids]
+            self._check_next(file_id, owner, draft, position, [piece.size for piece in known])
+            self._append(file_id, owner, draft, position, known)
+
+    def commitments(self, credentials: Credentials, file_id: bytes, draft: bytes) -> bytes:
+        """See :meth:`StorageNodeApi.commitments`.
+
+        Those of the pieces so far. The sooner an owner asks, the more is computed while it sends the rest.
+
+        Raises:
+            UnknownNameError: There is no such draft of the sender's.
+        """
+        _check_ids(file_id, draft)
+        owner = self._gate.admit(credentials, "GET", api.commitments_of(file_id, draft))
+        held = self._touch(self._draft(file_id, owner, draft), committing=True)
+        found = self._shelf.commitments(held)
+        self._touch(self._draft(file_id, owner, draft), committing=True)
+        return b"".join(found)
+
+    def acknowledge(
+        self, credentials: Credentials, file_id: bytes, draft: bytes, claim: Claim
+    ) -> Acknowledgement:
         """See :meth:`StorageNodeApi.acknowledge`.
 
         Raises:
+            InputError: A claim that cannot be: no root, an expiry in the past, not the file's next version.
             IntegrityError: The claim is not what the bytes give.
-            UnknownNameError: Nothing of this file is staged by the sender.
+            PolicyError: The file is not the sender's.
+            StorageError: Bytes were lost.
+            UnknownNameError: There is no such draft of the sender's.
         """
-        owner = self._gate.admit(credentials, "PUT", api.holding_of(file_id), claim.to_bytes())
+        _check_ids(file_id, draft)
+        owner = self._gate.admit(credentials, "PUT", api.draft_of(file_id, draft), claim.to_bytes())
+        held = self._draft(file_id, owner, draft)
+        self._check_claim(file_id, owner, claim)
+        pieces = self._records.pieces(held)
+        if not pieces:
+            raise UnknownNameError(f"no pieces of file 0x{file_id.hex()} are staged: send them first")
+        self._shelf.require_pinned(pieces)
+        tail = self._check_bytes(held, pieces, claim)
         with self._changing:
-            holding = self._records.holding(file_id, owner)
-            if holding is None or holding.state is HoldingState.PUBLISHED:
-                raise UnknownNameError(f"nothing of file 0x{file_id.hex()} is staged: send its pieces first")
-            held, leaves, size = self._measure(file_id, owner)
-            root = holding_root(held)
-            if (root, leaves, size) != (claim.root, claim.leaf_count, claim.size):
-                raise IntegrityError(
-                    f"the pieces of file 0x{file_id.hex()} have root 0x{root.hex()}, {leaves} leaves, "
-                    f"{size} bytes, not what is claimed: send them again"
-                )
-            now = self._registry.chain.now()
-            deadline = max(holding.deadline, now + self._limits.acknowledgement_seconds)
-            # On record before it is signed: a crash in between must not leave a signature without a holding.
-            self._records.save(
-                StoredHolding(
-                    file_id, owner, HoldingState.ACKNOWLEDGED, now, deadline, claim.root, leaves, tuple(held)
-                )
+            now = self._draft(file_id, owner, draft)
+            if len(self._records.pieces(now)) != len(pieces):
+                raise InputError(f"file 0x{file_id.hex()} was sent more pieces meanwhile: claim them, too")
+            chain = self._contracts.chain
+            deadline = max(now.deadline, chain.now() + self._limits.acknowledgement_seconds)
+            since = now.since or chain.block_number
+            signed = replace(
+                now, stage=Stage.ACKNOWLEDGED, claim=claim, deadline=deadline, since=since, tail=tail
             )
-        return sign_acknowledgement(self._account, self._registry, file_id, owner, claim, deadline)
+            # On record before it is signed: a crash in between must not leave a signature without a holding.
+            self._records.save(signed, durably=True)
+        return sign_acknowledgement(
+            self._account, self._contracts.file_registry, file_id, owner, claim, deadline
+        )
 
-    def abandon(self, credentials: Credentials, file_id: bytes) -> None:
-        """See :meth:`StorageNodeApi.abandon`.
+    def abandon(self, credentials: Credentials, file_id: bytes, draft: bytes) -> None:
+        """See :meth:`StorageNodeApi.abandon`; fine if there is none.
 
         Raises:
-            PolicyError: The holding is acknowledged already.
+            PolicyError: It is acknowledged already.
         """
-        owner = self._gate.admit(credentials, "DELETE", api.holding_of(file_id))
+        _check_ids(file_id, draft)
+        owner = self._gate.admit(credentials, "DELETE", api.draft_of(file_id, draft))
         with self._changing:
-            holding = self._records.holding(file_id, owner)
-            if holding is not None and holding.state is not HoldingState.STAGED:
-                raise PolicyError(f"file 0x{file_id.hex()} is acknowledged: it stays for now")
-            self._drop(file_id, owner)
+            held = self._records.draft(file_id, owner, draft)
+            if held is None:
+                return
+            if held.stage is not Stage.STAGED:
+                raise PolicyError(f"a draft of file 0x{file_id.hex()} is acknowledged: it stays for now")
+            self._drop(held)
+
+    # --- reading ---
 
     def get_piece(
         self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
@@ -155,142 +242,251 @@ class StorageNode:
         """See :meth:`StorageNodeApi.get_piece`.
 
         Raises:
+            IntegrityError: Its bytes were altered.
             PolicyError: The sender is neither the owner nor currently authorized for this file.
             UnknownNameError: The piece is not one of this file.
         """
-        resource = api.piece_named(file_id, digest, authorization_id)
-        owner = self._admit_reader(self._gate.admit(credentials, "GET", resource), file_id, authorization_id)
+        _check_ids(file_id)
         cid = cid_of_digest(digest)
-        if not self._records.has_piece(file_id, owner, cid):
-            raise UnknownNameError(f"no piece {cid} of file 0x{file_id.hex()} is held here")
-        return self._store.block_get(cid)
+        resource = api.piece_named(file_id, digest, authorization_id)
+        sender = self._gate.admit(credentials, "GET", resource)
+        self._readable(self._records.with_piece(file_id, cid), sender, file_id, authorization_id)
+        return self._shelf.store.block_get(cid)
 
-    def get_manifest(self, credentials: Credentials, file_id: bytes, authorization_id: int) -> bytes:
+    def get_manifest(
+        self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
+    ) -> bytes:
         """See :meth:`StorageNodeApi.get_manifest`.
 
         Raises:
+            IntegrityError: Its bytes were altered.
             PolicyError: The sender is neither the owner nor currently authorized for this file.
+            UnknownNameError: No manifest of this file with this digest is here.
         """
-        resource = api.manifest_of(file_id, authorization_id)
-        owner = self._admit_reader(self._gate.admit(credentials, "GET", resource), file_id, authorization_id)
-        _, last = self._records.last_pieces(file_id, owner)
-        return self._store.block_get(last[0].cid)
+        _check_ids(file_id)
+        resource = api.manifest_of(file_id, digest, authorization_id)
+        sender = self._gate.admit(credentials, "GET", resource)
+        found = self._readable(self._records.holdings_of(file_id), sender, file_id, authorization_id)
+        # The node cannot read manifests: it knows their digests from the chain, or not at all.
+        fitting = [held for held in found if held.manifest_digest == digest]
+        fitting += [held for held in found if not held.manifest_digest]
+        if not fitting:
+            raise UnknownNameError(
+                f"no manifest 0x{digest.hex()} of file 0x{file_id.hex()} is held here: ask another node"
+            )
+        return self._shelf.store.block_get(self._records.last_cid(fitting[0]))
 
     # --- what the node does by itself ---
 
-    def answer(self, holding_id: int, indices: Sequence[int]) -> Proof:
-        """Prove leaves of a published holding for ``StorageChallenge.prove``.
+    def answer(
+        self, holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes
+    ) -> Proof | bytes:
+        """Prove drawn leaves or blobs of a holding that is live, or ended and not released.
 
         Args:
             holding_id: Number of the holding on chain.
-            indices: The drawn leaves (``StorageChallenge.leafIndices``).
+            algorithm: What the challenge asks for.
+            indices: The drawn leaves or blobs (``StorageChallenge.drawnIndices``).
+            seed: The challenge's seed.
+
+        Returns:
+            The arguments of ``StorageChallenge.prove``, or the answer for ``proveKzg``.
 
         Raises:
             UnknownHolding: No such holding on chain.
             UnknownNameError: It is not this node's, or a block is missing.
             IntegrityError: A block was altered.
+            InputError: It has no root for this algorithm, or an index is out of range.
         """
-        record = self._registry.holding(holding_id)
-        holding = self._published(record.file_id)
-        if record.node != self.address or holding is None:
+        record = self._contracts.file_registry.holding(holding_id)
+        found = self._published(self._records.holdings_of(record.file_id))
+        held = next((held for held in found if held.holding_id == holding_id), None)
+        if held is None or held.claim is None:
             raise UnknownNameError(f"holding {holding_id} is not held by node {self.address}")
-        pieces = self._records.pieces(holding.file_id, holding.owner)
-
-        def read(subtree: int) -> list[bytes]:
-            if subtree < len(pieces) and pieces[subtree].size == SLICE_SIZE:
-                return cut_leaves(self._store.block_get(pieces[subtree].cid))
-            full = sum(piece.size == SLICE_SIZE for piece in pieces)
-            rest = [leaf for piece in pieces[full:] for leaf in cut_leaves(self._store.block_get(piece.cid))]
-            return rest[(subtree - full) * FULL_LEAVES : (subtree - full + 1) * FULL_LEAVES]
-
-        return prove(indices, holding.subtrees, read)
+        root = held.claim.commitments_root if algorithm is Algorithm.KZG else held.claim.root
+        if root == _NO_ROOT:
+            raise InputError(
+                f"holding {holding_id} has no root for {algorithm.name}: ask for the other proof"
+            )
+        pieces, read = self._records.pieces(held), self._shelf.store.block_get
+        if algorithm is Algorithm.KZG:
+            return prove_blobs(seed, indices, pieces, self._shelf.commitments(held), read)
+        return prove_leaves(indices, pieces, held.tail, read)
 
     def holdings(self) -> list[StoredHolding]:
-        """List what the node keeps, staged and acknowledged holdings included."""
+        """List what the node keeps, drafts included."""
         return self._records.holdings()
 
-    def forget_stale(self) -> int:
-        """Drop what was staged and left, and what was acknowledged and not published in time.
+    def sweep(self) -> Sweep:
+        """Follow the chain: drop what lapsed or was released, and free its space.
 
-        Returns:
-            How many holdings went.
+        The first time all of the holdings are looked at, later those that events tell of.
         """
-        now, forgotten = self._registry.chain.now(), 0
-        with self._changing:
-            for holding in self._records.holdings(HoldingState.STAGED):
-                if now > holding.touched + self._limits.staging_seconds:
-                    self._drop(holding.file_id, holding.owner)
-                    forgotten += 1
-            for holding in self._records.holdings(HoldingState.ACKNOWLEDGED):
-                if not self._settle(holding) and now > holding.deadline:
-                    self._drop(holding.file_id, holding.owner)
-                    forgotten += 1
-        return forgotten
+        used, dropped = self._shelf.used, 0
+        for held in self._life.concerned():
+            if self._follow(held) is None:
+                dropped += 1
+        self._shelf.collect()
+        return Sweep(dropped, used - self._shelf.used, tuple(self._life.releasable()))
 
     # --- helpers ---
 
-    def _check_next(self, file_id: bytes, owner: str, position: int, piece: StoredPiece) -> None:
-        """Refuse a piece that cannot be the next one of a holding."""
-        holding = self._records.holding(file_id, owner)
-        if holding is not None and holding.state is not HoldingState.STAGED:
-            raise PolicyError(f"file 0x{file_id.hex()} is acknowledged: upload under a new file id")
-        count, last = self._records.last_pieces(file_id, owner)
+    def _draft(self, file_id: bytes, owner: str, draft: bytes) -> StoredHolding:
+        """Find a draft that is not published yet."""
+        held = self._records.draft(file_id, owner, draft)
+        if held is not None and held.stage is Stage.ACKNOWLEDGED:
+            held = self._follow(held)
+        if held is None:
+            raise UnknownNameError(
+                f"no such draft of file 0x{file_id.hex()} is staged: send its pieces first"
+            )
+        if not held.is_draft:
+            raise PolicyError(f"this draft of file 0x{file_id.hex()} is published: begin another one")
+        return held
+
+    def _check_next(self, file_id: bytes, owner: str, draft: bytes, position: int, sizes: list[int]) -> None:
+        """Refuse pieces that cannot be the next ones of a draft."""
+        held = self._records.draft(file_id, owner, draft)
+        if held is not None and held.stage is not Stage.STAGED:
+            raise PolicyError(f"this draft of file 0x{file_id.hex()} is acknowledged: begin another one")
+        count, last = self._records.last_sizes(held) if held else (0, [])
         if position != count:
             raise InputError(f"piece at position {position} of file 0x{file_id.hex()}: {count} is next")
-        short = sum(before.size < SLICE_SIZE for before in last)
-        if short == 2 or (short == 1 and last[0].size == SLICE_SIZE):
-            raise InputError("a holding ends with its short slice and the manifest: nothing may follow them")
-        if self._used + piece.size > self._limits.capacity:
+        before = last[::-1]
+        for size in sizes:
+            short = sum(one < SLICE_SIZE for one in before)
+            if short == 2 or (short == 1 and before[-1] == SLICE_SIZE):
+                raise InputError(
+                    "a holding ends with its short piece and the manifest: nothing may follow them"
+                )
+            before = [*before, size][-2:]
+        drafts, staged = self._records.staged_by(owner)
+        if held is None and drafts >= self._limits.drafts:
+            raise BusyError(f"account {owner} has {drafts} drafts here already: publish or abandon some")
+        if staged + sum(sizes) > self._limits.staged_bytes:
+            raise BusyError(
+                f"account {owner} has {staged} bytes in drafts here, {self._limits.staged_bytes} are allowed: publish some"
+            )
+
+    def _append(
+        self, file_id: bytes, owner: str, draft: bytes, position: int, pieces: list[StoredPiece]
+    ) -> StoredHolding:
+        self._check_next(file_id, owner, draft, position, [piece.size for piece in pieces])
+        now = self._recent.now()
+        with self._records.transaction():
+            held = self._records.draft(file_id, owner, draft) or self._records.add(file_id, owner, draft)
+            held = replace(held, touched=now, size=held.size + sum(piece.size for piece in pieces))
+            self._records.save(held)
+            self._records.append(held, position, [piece.cid for piece in pieces])
+        return held
+
+    def _touch(self, held: StoredHolding, *, committing: bool) -> StoredHolding:
+        with self._changing:
+            held = replace(self._draft(held.file_id, held.owner, held.draft), committing=committing)
+            held = replace(held, touched=self._contracts.chain.now())
+            self._records.save(held)
+        return held
+
+    def _commit(self, cid: str) -> None:
+        with suppress(DtxethError):  # whoever asks for them computes them, and is told why not
+            if self._records.is_needed(cid):
+                self._shelf.commit(cid)
+
+    def _check_claim(self, file_id: bytes, owner: str, claim: Claim) -> None:
+        """Refuse what the contract would refuse, or what nobody could mean."""
+        has_root, has_commitments = claim.root != _NO_ROOT, claim.commitments_root != _NO_ROOT
+        if not has_root and not has_commitments:
+            raise InputError("a claim without any root: claim what the namespace asks for")
+        if has_root != bool(claim.leaf_count) or has_commitments != bool(claim.blob_count):
             raise InputError(
-                f"piece of {piece.size} bytes: only {self._limits.capacity - self._used} of "
-                f"{self._limits.capacity} bytes are free; choose another node"
+                f"a claim of {claim.leaf_count} leaves and {claim.blob_count} blobs does not fit its roots: "
+                "give a count with each root"
+            )
+        now = self._contracts.chain.now()
+        if claim.expires_at <= now:
+            raise InputError(
+                f"expiry {claim.expires_at}: the chain's time is {now} already, choose a later one"
+            )
+        version, known = self._life.next_version(file_id)
+        if known not in (None, owner):
+            raise PolicyError(f"file 0x{file_id.hex()} belongs to {known}: only its owner may revise it")
+        if claim.version != version:
+            raise InputError(
+                f"version {claim.version} of file 0x{file_id.hex()}: {version} is next, claim that"
             )
 
-    def _measure(self, file_id: bytes, owner: str) -> tuple[list[bytes], int, int]:
-        """Subtree roots, leaf count and size of what is pinned in the store."""
-        pieces = self._records.pieces(file_id, owner)
-        lost = {piece.cid for piece in pieces} - self._store.pin_ls()
-        if lost:
-            raise StorageError(
-                f"{len(lost)} pieces of file 0x{file_id.hex()} are not pinned: send them again"
+    def _check_bytes(self, held: StoredHolding, pieces: list[StoredPiece], claim: Claim) -> tuple[bytes, ...]:
+        """Compare a claim with what is stored; returns the tail of its Merkle tree."""
+        root, leaves, commitments_root, blobs = _NO_ROOT, 0, _NO_ROOT, 0
+        tail: list[bytes] = []
+        if claim.root != _NO_ROOT:
+            full, tail, leaves = self._shelf.merkle(pieces)
+            root = holding_root([*full, *tail])
+        if claim.commitments_root != _NO_ROOT:
+            commitments = self._shelf.commitments(held)
+            commitments_root, blobs = kzg.commitments_root(commitments), len(commitments)
+        size = sum(piece.size for piece in pieces)
+        given = (claim.root, claim.leaf_count, claim.commitments_root, claim.blob_count, claim.size)
+        if (root, leaves, commitments_root, blobs, size) != given:
+            raise IntegrityError(
+                f"the pieces of file 0x{held.file_id.hex()} have root 0x{root.hex()}, {leaves} leaves, commitments' root "
+                f"0x{commitments_root.hex()}, {blobs} blobs, {size} bytes, not what is claimed: send them again"
             )
-        short = [piece for piece in pieces if piece.size < SLICE_SIZE]
-        full_roots = [piece.root for piece in pieces if piece.size == SLICE_SIZE]
-        held = subtree_roots(full_roots, [self._store.block_get(piece.cid) for piece in short])
-        return held, sum(leaf_count(piece.size) for piece in pieces), sum(piece.size for piece in pieces)
+        before = held.claim
+        if before is not None and (before.root, before.commitments_root) != (root, commitments_root):
+            raise PolicyError(
+                f"this draft of file 0x{held.file_id.hex()} is acknowledged by other roots: begin another one"
+            )
+        return tuple(tail)
 
-    def _admit_reader(self, sender: str, file_id: bytes, authorization_id: int) -> str:
-        """Return the owner whose holding the sender may read."""
-        holding = self._published(file_id)
-        if holding is None:
-            raise UnknownNameError(f"no published holding of file 0x{file_id.hex()} is kept here")
-        if sender != holding.owner and not self._authorization.is_current(authorization_id, sender, file_id):
+    def _readable(
+        self, candidates: list[StoredHolding], sender: str, file_id: bytes, authorization_id: int
+    ) -> list[StoredHolding]:
+        """Those published holdings that the sender may read: its own; if authorized for the file now, anybody's."""
+        found = self._published(candidates)
+        if not found:
+            raise UnknownNameError(f"no published holding of file 0x{file_id.hex()} is kept here with that")
+        if all(held.owner == sender for held in found):
+            return found
+        current = self._recent.get(
+            ("authorization", authorization_id, sender, file_id),
+            lambda: self._contracts.file_authorization.is_current(authorization_id, sender, file_id),
+        )
+        if not current:
             raise PolicyError(
                 f"{sender} has no current authorization {authorization_id} for file 0x{file_id.hex()}: "
                 "apply to its owner"
             )
-        return holding.owner
+        return found
 
-    def _published(self, file_id: bytes) -> StoredHolding | None:
-        """Find the holding that is on chain, whoever else has staged something under the same id."""
-        kept = [holding for holding in self._records.holdings_of(file_id) if self._settle(holding)]
-        return kept[0] if kept else None
+    def _published(self, candidates: list[StoredHolding]) -> list[StoredHolding]:
+        """Those of a file's drafts and holdings that are on chain, or were until they are released."""
+        found = []
+        for held in candidates:
+            now: StoredHolding | None = held
+            if held.stage is Stage.ACKNOWLEDGED:
+                now = self._recent.get(("published", held.number), lambda held=held: self._follow(held))
+            if now is not None and now.stage in (Stage.LIVE, Stage.ENDED):
+                found.append(now)
+        return found
 
-    def _settle(self, holding: StoredHolding) -> bool:
-        """Tell whether a holding is published; note it the first time."""
-        if holding.state is HoldingState.ACKNOWLEDGED:
-            holding_id = self._registry.holding_on(holding.file_id, self.address)
-            if not holding_id or self._registry.file_of(holding.file_id).owner != holding.owner:
-                return False
-            if self._registry.holding(holding_id).root != holding.root:
-                return False
-            self._records.save(replace(holding, state=HoldingState.PUBLISHED))
-            return True
-        return holding.state is HoldingState.PUBLISHED
-
-    def _drop(self, file_id: bytes, owner: str) -> None:
+    def _follow(self, held: StoredHolding) -> StoredHolding | None:
+        """Bring a draft or holding up to date; drop it if it is over."""
         with self._changing:
-            for cid in self._records.remove(file_id, owner):
-                self._store.pin_rm(cid)
-                self._store.block_rm(cid)
-            self._used = self._records.used()
+            current = self._records.draft(held.file_id, held.owner, held.draft)
+            if current is None or current.number != held.number:
+                return None
+            now = self._life.follow(current)
+            if now is None:
+                self._drop(current)
+            return now
+
+    def _drop(self, held: StoredHolding) -> None:
+        self._shelf.discard(self._records.remove(held))
+
+
+def _check_ids(file_id: bytes, draft: bytes | None = None) -> None:
+    if len(file_id) != 32:
+        raise InputError(f"file id of {len(file_id)} bytes: expected 32")
+    if draft is not None and len(draft) != 16:
+        raise InputError(f"draft id of {len(draft)} bytes: expected 16")

@@ -1,8 +1,8 @@
-"""Requests to storage nodes, signed by Ethereum accounts (EIP-712).
+"""Requests to storage nodes and owner nodes, signed by Ethereum accounts (EIP-712).
 
-A signature covers the node, the method, the resource, the SHA-256 of the body, a nonce and a deadline, in a
-domain of the chain and its file registry: it is good for one request to one node, once, for a minute of chain
-time.
+A signature covers the kind of node, the node, the method, the resource, the SHA-256 of the body, a nonce and
+a deadline, in a domain of the chain and its file registry: it is good for one request to one node, once, for
+a minute of chain time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,21 @@ import secrets
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from dtxeth.chain.accounts import Account, recover_typed
 from dtxeth.chain.bindings.file_registry import FileRegistry
-from dtxeth.errors import PolicyError
+from dtxeth.chain.recent import Recent
+from dtxeth.errors import PolicyError, StorageError
+from dtxeth.storage.rates import RateLimiter, Rates
 
+STORAGE_NODE: Final = "dtxeth storage node"
+"""Domain name of requests to storage nodes."""
+OWNER_NODE: Final = "dtxeth owner node"
+"""Domain name of requests to owner nodes: what was signed for the one is nothing to the other."""
+
+EMPTY: Final = hashlib.sha256().digest()
+"""SHA-256 of no body."""
 LIFETIME = 60
 """Seconds of chain time for which a request is good."""
 _FARTHEST = 2 * LIFETIME  # the node may see the chain's latest blocks later than the sender does
@@ -57,26 +66,27 @@ class RequestSigner:
     Args:
         account: Who asks.
         file_registry: Fixes chain and domain, and tells the time.
+        service: Kind of node that is asked: ``STORAGE_NODE`` or ``OWNER_NODE``.
     """
 
-    def __init__(self, account: Account, file_registry: FileRegistry) -> None:
+    def __init__(self, account: Account, file_registry: FileRegistry, service: str = STORAGE_NODE) -> None:
         self.account = account
         self.file_registry = file_registry
+        self.service = service
+        self._recent = Recent(file_registry.chain)
 
-    def sign(
-        self, node: str, method: str, resource: str, body_hash: bytes = hashlib.sha256().digest()
-    ) -> Credentials:
+    def sign(self, node: str, method: str, resource: str, body_hash: bytes = EMPTY) -> Credentials:
         """Sign one request.
 
         Args:
             node: Address of the node that is to serve it.
-            method: ``GET``, ``PUT`` or ``DELETE``.
+            method: ``GET``, ``PUT``, ``POST`` or ``DELETE``.
             resource: Path of what is asked for.
             body_hash: SHA-256 of the body.
         """
-        nonce, deadline = secrets.token_bytes(32), self.file_registry.chain.now() + LIFETIME
+        nonce, deadline = secrets.token_bytes(32), self._recent.now() + LIFETIME
         message = _message(node, method, resource, body_hash, nonce, deadline)
-        signature = self.account.sign_typed(_domain(self.file_registry), _TYPES, message)
+        signature = self.account.sign_typed(_domain(self.service, self.file_registry), _TYPES, message)
         return Credentials(self.account.address, nonce, deadline, signature)
 
 
@@ -90,12 +100,22 @@ class RequestGate:
         file_registry: Fixes chain and domain, and tells the time.
         database: Connection that may be used under ``lock``.
         lock: Guards the connection.
+        service: Kind of node: ``STORAGE_NODE`` or ``OWNER_NODE``.
+        rates: How often it may be asked.
     """
 
     def __init__(
-        self, node: str, file_registry: FileRegistry, database: sqlite3.Connection, lock: threading.RLock
+        self,
+        node: str,
+        file_registry: FileRegistry,
+        database: sqlite3.Connection,
+        lock: threading.RLock,
+        service: str = STORAGE_NODE,
+        rates: Rates | None = None,
     ) -> None:
         self._node, self._registry, self._database, self._lock = node, file_registry, database, lock
+        self._service, self._rates = service, RateLimiter(rates or Rates())
+        self._recent = Recent(file_registry.chain)
         with lock:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS request (nonce BLOB PRIMARY KEY, deadline INTEGER NOT NULL)"
@@ -103,40 +123,51 @@ class RequestGate:
             database.execute("CREATE INDEX IF NOT EXISTS request_by_deadline ON request (deadline)")
 
     def admit(self, credentials: Credentials, method: str, resource: str, body: bytes = b"") -> str:
-        """Check a request and return who sent it.
+        """Check a request and return who sent it; see :meth:`admit_digest`."""
+        return self.admit_digest(credentials, method, resource, hashlib.sha256(body).digest())
+
+    def admit_digest(self, credentials: Credentials, method: str, resource: str, body_hash: bytes) -> str:
+        """Check a request whose body is still to come, and return who sent it.
+
+        The body has to be compared with ``body_hash`` before anything is done with it.
 
         Raises:
             PolicyError: It lapsed, lies too far ahead, was made for something else, or was seen before.
             CryptoError: The signature is not one.
+            BusyError: The sender, or all together, asked too often; the request may be sent again as it is.
         """
-        now = self._registry.chain.now()
+        now = self._recent.now()
         if not now <= credentials.deadline <= now + _FARTHEST:
             raise PolicyError(
                 f"request with deadline {credentials.deadline} at time {now}: "
                 f"sign it anew, for at most {_FARTHEST} seconds"
             )
-        body_hash = hashlib.sha256(body).digest()
         message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)
-        signer = recover_typed(_domain(self._registry), _TYPES, message, credentials.signature)
+        signer = recover_typed(_domain(self._service, self._registry), _TYPES, message, credentials.signature)
         if signer != credentials.sender:
             raise PolicyError(
                 f"{method} {resource} is not what {credentials.sender} signed: sign this very request"
             )
+        self._rates.take(signer)  # of a sender who is proved: nobody uses up another's allowance
         self._spend(credentials.nonce, credentials.deadline, now)
         return signer
 
     def _spend(self, nonce: bytes, deadline: int, now: int) -> None:
         with self._lock:
-            self._database.execute("DELETE FROM request WHERE deadline < ?", (now,))
             try:
+                self._database.execute("DELETE FROM request WHERE deadline < ?", (now,))
                 self._database.execute("INSERT INTO request VALUES (?, ?)", (nonce, deadline))
             except sqlite3.IntegrityError:
                 raise PolicyError("request seen before: sign each one with a fresh nonce") from None
+            except sqlite3.Error as error:
+                raise StorageError(
+                    f"the node's records cannot be used: {error}; make room for them"
+                ) from error
 
 
-def _domain(file_registry: FileRegistry) -> dict[str, Any]:
+def _domain(service: str, file_registry: FileRegistry) -> dict[str, Any]:
     return {
-        "name": "dtxeth storage node",
+        "name": service,
         "version": "1",
         "chainId": file_registry.chain.chain_id,
         "verifyingContract": file_registry.address,

@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtxeth.chain import Account, Chain, Contracts
-from dtxeth.chain.bindings.types import Role
+from dtxeth.chain.bindings.types import Possession, Role
 from dtxeth.storage import (
     NodeLimits,
     RemoteFile,
@@ -27,6 +28,7 @@ from dtxeth.storage import (
 from dtxeth.storage.blockstore import BlockStore, EmbeddedBlockStore
 
 NODES = 4
+CAPACITY = 1 << 30
 MONTH = 30 * 86_400
 
 
@@ -65,23 +67,38 @@ class World:
 
     def start(self) -> None:
         for number, account in enumerate(self.accounts[2 : 2 + NODES]):
-            self.contracts.node_registry.register(
-                Role.STORAGE, f"node{number}", "inproc:", bytes(32), 1 << 40, sender=account
-            )
+            self.register(account, f"node{number}")
             node = self.node(account, self.directory / str(number))
             self.real.append(node)
             self.nodes[node.address] = node
-        self.contracts.file_registry.add_namespace("study", 2, sender=self.owner)
-        self.namespace = self.contracts.file_registry.namespace_id_of(self.owner.address, "study")
+        self.namespace = self.add_namespace("study", 1, 2)
+
+    def register(self, account: Account, name: str) -> None:
+        """Register a storage node with the stake that its capacity needs."""
+        registry = self.contracts.node_registry
+        stake = registry.stake_for(CAPACITY)
+        registry.register(Role.STORAGE, name, "inproc:", bytes(32), CAPACITY, sender=account, value=stake)
+
+    def add_namespace(
+        self, name: str, needed: int, total: int, possession: Possession = Possession.MERKLE
+    ) -> bytes:
+        registry = self.contracts.file_registry
+        registry.add_namespace(name, needed, total, possession, sender=self.owner)
+        return registry.namespace_id_of(self.owner.address, name)
 
     def node(
-        self, account: Account, directory: Path, capacity: int = 1 << 30, store: BlockStore | None = None
+        self, account: Account, directory: Path, store: BlockStore | None = None, **limits: Any
     ) -> StorageNode:
+        """Start a storage node on a directory; limits other than the tests' by name."""
         directory.mkdir(parents=True, exist_ok=True)
+        given = {"capacity": CAPACITY, "staging_seconds": 600, "acknowledgement_seconds": 600} | limits
         store = store or EmbeddedBlockStore(directory)
-        registry, authorization = self.contracts.file_registry, self.contracts.file_authorization
-        limits = NodeLimits(capacity, staging_seconds=600, acknowledgement_seconds=600)
-        return StorageNode(account, registry, authorization, store, limits, directory / "records.sqlite")
+        return StorageNode(account, self.contracts, store, NodeLimits(**given), directory / "records.sqlite")
+
+    def holder(self, holding_id: int) -> StorageNode:
+        """The node of a holding."""
+        address = self.contracts.file_registry.holding(holding_id).node
+        return next(node for node in self.real if node.address == address)
 
     def stop(self) -> None:
         for node in self.real:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,14 +28,20 @@ class BlockStore(Protocol):
 
     Every method raises :class:`~dtxeth.errors.StorageError` when the store cannot be reached or used, and
     :class:`~dtxeth.errors.InputError` for a malformed CID.
+
+    Attributes:
+        shared: Whether others may keep blocks there, too.
     """
 
-    def block_put(self, data: bytes, *, pin: bool = False) -> str:
+    shared: bool
+
+    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
         """Store a block durably and return its CID; storing it twice is harmless.
 
         Args:
             data: At most :data:`MAX_BLOCK_SIZE` bytes.
             pin: Pin it in the same step, so that no garbage collection comes between.
+            cid: Its CID, if the caller has computed it from these very bytes: saves hashing them again.
         """
         ...
 
@@ -75,8 +82,12 @@ class BlockStore(Protocol):
         """Unpin a block; unpinned ones are fine."""
         ...
 
-    def pin_ls(self) -> set[str]:
-        """CIDs of all pinned raw blocks."""
+    def pin_ls(self, cids: Iterable[str] | None = None) -> set[str]:
+        """CIDs of all pinned raw blocks, or of those among some.
+
+        Args:
+            cids: The blocks to look at; all by default.
+        """
         ...
 
     def repo_stat(self) -> RepoStat:

@@ -8,15 +8,23 @@ start.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from dtxeth.errors import InputError, IntegrityError, StorageError, UnknownNameError
 from dtxeth.storage.blockstore.base import MAX_BLOCK_SIZE, RepoStat
 from dtxeth.storage.blockstore.cid import cid_of, digest_of_cid
+
+RESERVE: Final = 64 << 20
+"""Bytes of the disk that an embedded store leaves free."""
+_CHECK: Final = "check the disk"
 
 
 class EmbeddedBlockStore:
@@ -24,13 +32,16 @@ class EmbeddedBlockStore:
 
     Args:
         directory: Where to keep them; created when missing.
+        reserve: Bytes that it leaves free on the disk: for the node's records, which must be writable when it is full.
 
     Raises:
         StorageError: The directory cannot be made or written.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._blocks, self._tmp = directory / "blocks", directory / "tmp"
+    shared = False
+
+    def __init__(self, directory: Path, reserve: int = RESERVE) -> None:
+        self._blocks, self._tmp, self._reserve = directory / "blocks", directory / "tmp", reserve
         self._changing = threading.RLock()
         try:
             for folder in (self._blocks, self._tmp):
@@ -40,58 +51,62 @@ class EmbeddedBlockStore:
         except OSError as error:
             raise StorageError(f"block store {directory}: {error.strerror}; give a writable one") from error
 
-    def block_put(self, data: bytes, *, pin: bool = False) -> str:
+    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
         """See :meth:`BlockStore.block_put`."""
         if len(data) > MAX_BLOCK_SIZE:
             raise InputError(f"block of {len(data)} bytes: at most {MAX_BLOCK_SIZE}")
-        cid = cid_of(data)
-        temporary = self._tmp / secrets.token_hex(16)
-        try:
-            _write_synced(temporary, data)
-            with self._changing:  # no garbage collection between the block and its pin
-                path = self._path(cid)
-                if not path.parent.exists():
-                    path.parent.mkdir()
-                    _sync_directory(self._blocks)
-                temporary.replace(path)  # also over an altered copy: storing a block again heals it
-                if pin:
-                    _pin_of(path).touch()
-                _sync_directory(path.parent)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StorageError(
-                f"block {cid} cannot be written: {error.strerror}; make room for it"
-            ) from error
+        cid = cid or cid_of(data)
+        path, temporary = self._path(cid), self._tmp / secrets.token_hex(16)
+        with _disk(f"block {cid} cannot be written", "make room for it"):
+            try:
+                self._require_room(len(data))
+                _write_synced(temporary, data)
+                with self._changing:  # no garbage collection between the block and its pin
+                    if not path.parent.exists():
+                        path.parent.mkdir()
+                        _sync_directory(self._blocks)
+                    temporary.replace(path)  # also over an altered copy: storing a block again heals it
+                    if pin:
+                        _pin_of(path).touch()
+                    _sync_directory(path.parent)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
         return cid
 
     def block_get(self, cid: str) -> bytes:
         """See :meth:`BlockStore.block_get`."""
-        try:
-            data = self._path(cid).read_bytes()
-        except FileNotFoundError as error:
-            raise _missing(cid) from error
+        path = self._path(cid)
+        with _disk(f"block {cid} cannot be read", _CHECK):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError as error:
+                raise _missing(cid) from error
         if cid_of(data) != cid:
             raise IntegrityError(f"block {cid}: its {len(data)} bytes on disk were altered; fetch it anew")
         return data
 
     def block_stat(self, cid: str) -> int:
         """See :meth:`BlockStore.block_stat`."""
-        try:
-            return self._path(cid).stat().st_size
-        except FileNotFoundError as error:
-            raise _missing(cid) from error
+        path = self._path(cid)
+        with _disk(f"block {cid} cannot be read", _CHECK):
+            try:
+                return path.stat().st_size
+            except FileNotFoundError as error:
+                raise _missing(cid) from error
 
     def block_rm(self, cid: str) -> None:
         """See :meth:`BlockStore.block_rm`."""
         path = self._path(cid)
-        with self._changing:
+        with self._changing, _disk(f"block {cid} cannot be removed", _CHECK):
             if _pin_of(path).exists():
                 raise InputError(f"block {cid} is pinned: unpin it first")
             path.unlink(missing_ok=True)
 
     def pin_add(self, cid: str) -> None:
         """See :meth:`BlockStore.pin_add`."""
-        with self._changing:
+        with self._changing, _disk(f"block {cid} cannot be pinned", _CHECK):
             self.block_stat(cid)
             path = self._path(cid)
             _pin_of(path).touch()
@@ -99,25 +114,35 @@ class EmbeddedBlockStore:
 
     def pin_rm(self, cid: str) -> None:
         """See :meth:`BlockStore.pin_rm`."""
-        with self._changing:
-            _pin_of(self._path(cid)).unlink(missing_ok=True)
+        path = self._path(cid)
+        with self._changing, _disk(f"block {cid} cannot be unpinned", _CHECK):
+            _pin_of(path).unlink(missing_ok=True)
 
-    def pin_ls(self) -> set[str]:
-        """See :meth:`BlockStore.pin_ls`."""
-        return {pin.stem for pin in self._blocks.glob("*/*.pin")}
+    def pin_ls(self, cids: Iterable[str] | None = None) -> set[str]:
+        """See :meth:`BlockStore.pin_ls`; a pin without its block counts for nothing."""
+        with _disk("the blocks cannot be listed", _CHECK):
+            if cids is None:
+                cids = [pin.stem for pin in self._blocks.glob("*/*.pin")]
+            paths = {cid: self._path(cid) for cid in cids}
+            return {cid for cid, path in paths.items() if _pin_of(path).exists() and path.exists()}
 
     def repo_stat(self) -> RepoStat:
         """See :meth:`BlockStore.repo_stat`."""
-        sizes = [path.stat().st_size for path in self._all_blocks()]
+        with _disk("the blocks cannot be listed", _CHECK):
+            sizes = [path.stat().st_size for path in self._all_blocks()]
         return RepoStat(len(sizes), sum(sizes))
 
     def repo_gc(self) -> set[str]:
         """See :meth:`BlockStore.repo_gc`."""
-        with self._changing:
+        with self._changing, _disk("garbage cannot be removed", _CHECK):
             removed = {path.name for path in self._all_blocks()} - self.pin_ls()
             for cid in removed:
                 self._path(cid).unlink()
         return removed
+
+    def _require_room(self, size: int) -> None:
+        if size + self._reserve > shutil.disk_usage(self._blocks).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _path(self, cid: str) -> Path:
         digest_of_cid(cid)  # a CID names a file: refuse anything else, "../" above all
@@ -125,6 +150,15 @@ class EmbeddedBlockStore:
 
     def _all_blocks(self) -> Iterator[Path]:
         return (path for path in self._blocks.glob("*/*") if not path.suffix)
+
+
+@contextmanager
+def _disk(what: str, remedy: str) -> Iterator[None]:
+    """Name the failures of the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror}; {remedy}") from error
 
 
 def _pin_of(path: Path) -> Path:

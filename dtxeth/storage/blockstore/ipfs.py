@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import ipfshttpclient
@@ -42,6 +42,8 @@ class IpfsBlockStore:
         StorageError: Nothing that speaks the RPC answers there.
     """
 
+    shared = True
+
     def __init__(self, address: str, timeout: float = 10.0) -> None:
         self._address = address
         try:
@@ -51,13 +53,13 @@ class IpfsBlockStore:
             raise InputError(f"IPFS address {address!r}: expected such as /ip4/127.0.0.1/tcp/5001") from error
         self._ask(lambda: self._client.repo.stat())
 
-    def block_put(self, data: bytes, *, pin: bool = False) -> str:
+    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
         """See :meth:`BlockStore.block_put`."""
         if len(data) > MAX_BLOCK_SIZE:
             raise InputError(f"block of {len(data)} bytes: at most {MAX_BLOCK_SIZE}")
         options = {**_RAW_CID_V1, "pin": "true" if pin else "false"}
         answer = self._ask(lambda: self._client.block.put(io.BytesIO(data), opts=options))
-        cid = cid_of(data)
+        cid = cid or cid_of(data)
         if answer.get("Key") != cid:
             key = answer.get("Key")
             raise StorageError(f"IPFS daemon {self._address} stored block {cid} as {key!r}; use another")
@@ -95,10 +97,10 @@ class IpfsBlockStore:
         except UnknownNameError:
             return
 
-    def pin_ls(self) -> set[str]:
+    def pin_ls(self, cids: Iterable[str] | None = None) -> set[str]:
         """See :meth:`BlockStore.pin_ls`."""
         pins = self._ask(lambda: self._client.pin.ls(type="recursive", opts=dict(_BASE32)))["Keys"]
-        return {cid for cid in pins if _is_raw(cid)}
+        return {cid for cid in pins if _is_raw(cid)} if cids is None else pins.keys() & set(cids)
 
     def repo_stat(self) -> RepoStat:
         """See :meth:`BlockStore.repo_stat`."""

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from dtxeth.storage.api import Claim, NodeStatus, StorageNodeApi
+from dtxeth.storage.coding import Redundancy
 from dtxeth.storage.downloader import RemoteFile
 from dtxeth.storage.info import FileInfo, seal_info, unseal_info
 from dtxeth.storage.keys import (
@@ -26,11 +27,14 @@ from dtxeth.storage.keys import (
 )
 from dtxeth.storage.manifest import Manifest
 from dtxeth.storage.node import NodeLimits, StorageNode
+from dtxeth.storage.placement import Candidate, candidate
 from dtxeth.storage.prover import Proof
+from dtxeth.storage.pusher import Progress
 from dtxeth.storage.requests import Credentials, RequestSigner
-from dtxeth.storage.uploader import Progress, Terms, Upload, upload
+from dtxeth.storage.uploader import Terms, Upload, upload
 
 __all__ = [
+    "Candidate",
     "Claim",
     "Credentials",
     "FileInfo",
@@ -39,6 +43,7 @@ __all__ = [
     "NodeStatus",
     "Progress",
     "Proof",
+    "Redundancy",
     "RemoteFile",
     "RequestSigner",
     "StorageNode",
@@ -46,6 +51,7 @@ __all__ = [
     "Terms",
     "Upload",
     "authorized_file_key",
+    "candidate",
     "owned_file_key",
     "public_key_of",
     "seal_info",

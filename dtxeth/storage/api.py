@@ -135,6 +135,15 @@ class StorageNodeApi(Protocol):
         """Drop a draft; ``DELETE`` of :func:`draft_of`."""
         ...
 
+    def outline(self, credentials: Credentials, file_id: bytes) -> bytes:
+        """Outline of the node's published holding, for its owner; ``GET`` of :func:`outline_of`.
+
+        The roots of the Merkle tree's subtrees of 4096 leaves, 32 bytes each, then the KZG commitments of all blobs, 48
+        bytes each; of each kind what the namespace asks for. The chain has the roots over both, so the owner can check
+        them, and extend the holding without having its bytes.
+        """
+        ...
+
     def get_piece(
         self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
     ) -> bytes:
@@ -158,6 +167,8 @@ KEPT: Final = DRAFT + "/kept/{position}"
 """Template of :func:`kept_at`."""
 COMMITMENTS: Final = DRAFT + "/commitments"
 """Template of :func:`commitments_of`."""
+OUTLINE: Final = HOLDING + "/outline"
+"""Template of :func:`outline_of`."""
 BLOCK: Final = HOLDING + "/blocks/{digest}"
 """Template of :func:`piece_named`, without its query."""
 MANIFEST: Final = HOLDING + "/manifests/{digest}"
@@ -189,6 +200,11 @@ def kept_at(file_id: bytes, draft: bytes, position: int) -> str:
 def commitments_of(file_id: bytes, draft: bytes) -> str:
     """Resource: the KZG commitments of a draft."""
     return COMMITMENTS.format(file=file_id.hex(), draft=draft.hex())
+
+
+def outline_of(file_id: bytes) -> str:
+    """Resource: the outline of the holding."""
+    return OUTLINE.format(file=file_id.hex())
 
 
 def piece_named(file_id: bytes, digest: bytes, authorization_id: int) -> str:

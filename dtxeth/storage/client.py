@@ -87,6 +87,11 @@ class NodeClient:
         credentials = self._sign("DELETE", api.draft_of(file_id, draft))
         self._ask(lambda: self._node.abandon(credentials, file_id, draft))
 
+    def outline(self, file_id: bytes) -> bytes:
+        """Fetch the outline of the node's holding; the caller checks it against the chain."""
+        credentials = self._sign("GET", api.outline_of(file_id))
+        return self._ask(lambda: self._node.outline(credentials, file_id))
+
     def get_piece(self, file_id: bytes, digest: bytes, authorization_id: int) -> bytes:
         """Fetch a piece and check it against its SHA-256."""
         credentials = self._sign("GET", api.piece_named(file_id, digest, authorization_id))

@@ -1,26 +1,22 @@
-"""Download: manifest from any node, pieces in parallel, each verified; the next replica when a node fails."""
+"""Download: manifest from any node, k shards of every stripe from the fastest, each verified."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+from dtxeth.chain.bindings.types import File
 from dtxeth.errors import InputError, IntegrityError, NodeError, NotEnoughNodesError, StorageError
 from dtxeth.storage import seal
 from dtxeth.storage.api import StorageNodeApi
 from dtxeth.storage.client import NodeClient
-from dtxeth.storage.manifest import Manifest, NodePieces, Piece, unseal_manifest
-from dtxeth.storage.pieces import encrypt_piece
+from dtxeth.storage.hedging import NodePool, Race
+from dtxeth.storage.manifest import Manifest, unseal_manifest
+from dtxeth.storage.reader import StripeReader
 from dtxeth.storage.requests import RequestSigner
-
-_PARALLEL = 4
-_READ_AHEAD = 8  # slices of 1 MiB fetched but not yet written: this bounds the memory
 
 
 class RemoteFile:
@@ -32,10 +28,11 @@ class RemoteFile:
         signer: Signs as the owner, or as the applier of the authorization.
         nodes: The storage nodes that can be reached, by address.
         authorization_id: The authorization to read by, 0 as the owner.
+        avoid: Nodes to ask last, those that are not healthy.
 
     Attributes:
+        record: What the chain says of it.
         manifest: What the file is, and where.
-        faults: What nodes did wrong so far; each was routed around.
 
     Raises:
         UnknownFile: There is no such file.
@@ -51,20 +48,24 @@ class RemoteFile:
         signer: RequestSigner,
         nodes: Mapping[str, StorageNodeApi],
         authorization_id: int = 0,
+        avoid: Collection[str] = (),
     ) -> None:
         self._file_id, self._file_key, self._authorization_id = file_id, file_key, authorization_id
-        self._clients = {address: NodeClient(address, node, signer) for address, node in nodes.items()}
-        self.faults: list[NodeError] = []
-        registry = signer.file_registry
-        record = registry.file_of(file_id)
-        holders = [registry.holding(number).node for number in registry.holdings_of(file_id)]
-        self.manifest: Manifest = self._fetch_manifest(holders, record.manifest_digest)
-        if seal.sealed_size(self.manifest.size) != record.size:
-            raise IntegrityError(
-                f"file 0x{file_id.hex()} has {record.size} sealed bytes on chain, "
-                f"{seal.sealed_size(self.manifest.size)} by its manifest; ask its owner"
-            )
-        self._replicas = self.manifest.replicas()
+        self._registry = signer.file_registry
+        self._nodes = NodePool({node: NodeClient(node, api, signer) for node, api in nodes.items()}, avoid)
+        self.record: File
+        self.manifest: Manifest
+        self._load()
+
+    @property
+    def faults(self) -> list[NodeError]:
+        """What nodes did wrong so far; each was routed around."""
+        return self._nodes.faults
+
+    @property
+    def stripes(self) -> StripeReader:
+        """Reads the sealed file, stripe by stripe."""
+        return StripeReader(self._file_id, self._file_key, self.manifest, self._nodes, self._authorization_id)
 
     def save(self, path: Path, progress: Callable[[int, int], None] | None = None) -> Path:
         """Download into a file, which appears only when it is complete and verified.
@@ -78,7 +79,7 @@ class RemoteFile:
 
         Raises:
             InputError: There is no such directory.
-            NotEnoughNodesError: A slice that none of its nodes serves.
+            NotEnoughNodesError: A stripe of which too few nodes serve a shard.
             IntegrityError: What came out is not what the manifest says.
             StorageError: The disk is full or not writable.
         """
@@ -107,7 +108,7 @@ class RemoteFile:
         """Download into memory.
 
         Raises:
-            NotEnoughNodesError: A slice that none of its nodes serves.
+            NotEnoughNodesError: A stripe of which too few nodes serve a shard.
             IntegrityError: What came out is not what the manifest says.
         """
         return b"".join(self.stream())
@@ -116,70 +117,80 @@ class RemoteFile:
         """Yield the plaintext, each segment authenticated; use what came only when the stream has ended.
 
         Raises:
-            NotEnoughNodesError: A slice that none of its nodes serves.
+            NotEnoughNodesError: A stripe of which too few nodes serve a shard.
             IntegrityError: At the end: the whole is not what the manifest says.
-            CryptoError: The slices are not those of a sealed stream.
+            CryptoError: The stripes are not those of a sealed stream.
         """
         digest, size = hashlib.sha256(), 0
-        for segment in seal.unseal(self._slices(), self._file_key, self.manifest.prefix):
+        for segment in seal.unseal(self._sealed(), self._file_key, self.manifest.prefix):
             digest.update(segment)
             size += len(segment)
             yield segment
         if (size, digest.digest()) != (self.manifest.size, self.manifest.sha256):
             raise IntegrityError(f"file 0x{self._file_id.hex()} is not what its manifest says; ask its owner")
 
-    def _slices(self) -> Iterator[bytes]:
-        pool = ThreadPoolExecutor(_PARALLEL)
+    def _sealed(self) -> Iterator[bytes]:
+        """Yield the sealed stream; when the file is revised meanwhile, go on from the same byte by the new manifest."""
+        position = 0
         try:
-            numbers = iter(range(self.manifest.slices))
-            waiting: deque[Future[bytes]] = deque(
-                pool.submit(self._fetch, number) for number in islice(numbers, _READ_AHEAD)
-            )
-            while waiting:
-                data = waiting.popleft().result()
-                waiting.extend(pool.submit(self._fetch, number) for number in islice(numbers, 1))
-                yield data
+            while position < self.manifest.layout.size:
+                try:
+                    for chunk in self._sealed_from(position):
+                        position += len(chunk)
+                        yield chunk
+                except NotEnoughNodesError:
+                    if self._registry.file_of(self._file_id).manifest_digest == self.record.manifest_digest:
+                        raise
+                    self._load(self.manifest)
         finally:
-            pool.shutdown(cancel_futures=True)
+            self._nodes.close()
 
-    def _fetch(self, number: int) -> bytes:
-        """Fetch one slice, from nodes without a fault first, by turns."""
-        replicas = self._replicas[number]
-        turn = number % len(replicas)
-        failed = {fault.node for fault in self.faults}
-        by_turns = sorted(replicas[turn:] + replicas[:turn], key=lambda replica: replica[0].node in failed)
-        faults = []
-        for held, piece in by_turns:
-            try:
-                return self._fetch_from(held, piece)
-            except NodeError as fault:
-                faults.append(fault)
-                self.faults.append(fault)
-        raise NotEnoughNodesError(
-            f"slice {number} of file 0x{self._file_id.hex()}: none of its nodes serves it; "
-            + "; ".join(map(str, faults))
-        )
+    def _sealed_from(self, position: int) -> Iterator[bytes]:
+        layout = self.manifest.layout
+        first, skip = divmod(position, layout.stripe_size)
+        numbers = range(first, layout.stripes)
+        for number, slices in zip(numbers, self.stripes.stripes(numbers), strict=True):
+            left = layout.length(number)
+            for data in slices:
+                chunk = data[skip : min(left, len(data))]
+                skip, left = max(0, skip - len(data)), max(0, left - len(data))
+                if chunk:
+                    yield chunk
 
-    def _fetch_from(self, held: NodePieces, piece: Piece) -> bytes:
-        data = self._client(held.node).get_piece(self._file_id, piece.digest, self._authorization_id)
-        return encrypt_piece(self._file_key, piece.piece_id, held.node, held.generation, data)
+    def _load(self, before: Manifest | None = None) -> None:
+        """Fetch the manifest that the chain names now."""
+        self.record = self._registry.file_of(self._file_id)
+        try:
+            self.manifest = self._fetch_manifest(self.record.manifest_digest)
+        except NotEnoughNodesError:
+            if self._registry.file_of(self._file_id).manifest_digest == self.record.manifest_digest:
+                raise
+            return self._load(before)  # revised just now
+        finally:
+            self._nodes.close()
+        manifest, size = self.manifest, seal.sealed_size(self.manifest.size)
+        if size != self.record.size:
+            raise IntegrityError(
+                f"file 0x{self._file_id.hex()} has {self.record.size} sealed bytes on chain, "
+                f"{size} by its manifest; ask its owner"
+            )
+        content = manifest.size, manifest.sha256, manifest.prefix
+        if before is not None and content != (before.size, before.sha256, before.prefix):
+            raise IntegrityError(
+                f"file 0x{self._file_id.hex()} was revised to another content; ask its owner"
+            )
+        return None
 
-    def _fetch_manifest(self, holders: list[str], digest: bytes) -> Manifest:
-        for address in holders:
-            try:
-                sealed = self._client(address).get_manifest(
-                    self._file_id, self._file_key, digest, self._authorization_id
-                )
-            except NodeError as fault:
-                self.faults.append(fault)
-                continue
-            return unseal_manifest(sealed, self._file_key)
-        raise NotEnoughNodesError(
-            f"no node serves the manifest of file 0x{self._file_id.hex()}; "
-            + "; ".join(map(str, self.faults))
-        )
+    def _fetch_manifest(self, digest: bytes) -> Manifest:
+        holdings = iter(self._registry.holdings_of(self._file_id))
 
-    def _client(self, address: str) -> NodeClient:
-        if address not in self._clients:
-            raise NodeError(address, "cannot be reached; is it online?")
-        return self._clients[address]
+        def fetch(client: NodeClient) -> bytes:
+            return client.get_manifest(self._file_id, self._file_key, digest, self._authorization_id)
+
+        def following() -> tuple[int, str, Callable[[NodeClient], bytes]] | None:
+            holding = next(holdings, None)
+            return None if holding is None else (holding, self._registry.holding(holding).node, fetch)
+
+        what = f"the manifest of file 0x{self._file_id.hex()} cannot be read"
+        (sealed,) = Race(self._nodes, 1, following, what).result().values()
+        return unseal_manifest(sealed, self._file_key)

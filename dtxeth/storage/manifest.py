@@ -2,12 +2,14 @@
 
 Encoded as msgpack, one spelling a value (decoding refuses any other), sealed by AES-256-GCM, and stored on
 every node of the file as the last piece of its holding. The SHA-256 of the sealed manifest is on chain. For
-each node it lists the pieces in the order of its holding, in columns, 52 bytes a piece; one manifest fits one
-piece, which bounds a file with 2 replicas to about 9 GiB.
+each node it lists the pieces in the order of its holding, in columns, 53 bytes a piece. One manifest fits one
+piece, that is some 19,000 pieces: this bounds a file to 9.0 GiB with 2 copies, 6.0 GiB with 3, and 12.0 GiB
+with 4 of 6.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,25 +18,29 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtxeth.errors import InputError, IntegrityError
-from dtxeth.storage.pieces import PIECE_ID_SIZE, SLICE_SIZE, slice_count
-from dtxeth.storage.seal import PREFIX_SIZE, seal_bytes, sealed_size, unseal_bytes
+from dtxeth.storage.coding import MAX_NODES, Layout, Redundancy
+from dtxeth.storage.pieces import PIECE_ID_SIZE, SLICE_SIZE
+from dtxeth.storage.seal import NONCE_SIZE, PREFIX_SIZE, TAG_SIZE, seal_bytes, sealed_size, unseal_bytes
 
-MAX_NODES = 64
 _DIGEST_SIZE = 32
+_NODE_SIZE = 20
+_PIECE_SIZE = 4 + 1 + PIECE_ID_SIZE + _DIGEST_SIZE
 _PURPOSE = b"manifest"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One slice as one node stores it.
+    """One shard as one node stores it.
 
     Attributes:
-        slice: Which slice, from 0.
+        stripe: Of which stripe, from 0.
+        shard: Which of its shards, from 0; below k, it is a slice of the file.
         piece_id: 16 random bytes that its key is derived from.
         digest: SHA-256 of the stored bytes, the digest of their CID.
     """
 
-    slice: int
+    stripe: int
+    shard: int
     piece_id: bytes
     digest: bytes
 
@@ -45,12 +51,10 @@ class NodePieces:
 
     Attributes:
         node: Its address.
-        generation: Generation of the redundancy that the pieces are encrypted for.
         pieces: In the order of the holding.
     """
 
     node: str
-    generation: int
     pieces: tuple[Piece, ...]
 
 
@@ -58,11 +62,15 @@ class NodePieces:
 class Manifest:
     """A file's manifest.
 
+    Some shards may be missing, when a repair found no node for them; never so many that a stripe were lost.
+
     Attributes:
         name: File name, without directories.
         size: Plaintext bytes.
         sha256: SHA-256 of the plaintext.
         prefix: Nonce prefix of the sealed stream.
+        redundancy: k of n.
+        generation: How often the file was coded anew with another k, from 0; the pieces are encrypted for it.
         nodes: Who stores what.
     """
 
@@ -70,19 +78,21 @@ class Manifest:
     size: int
     sha256: bytes
     prefix: bytes
+    redundancy: Redundancy
+    generation: int
     nodes: tuple[NodePieces, ...]
 
     @property
-    def slices(self) -> int:
-        """Number of slices of the sealed file."""
-        return slice_count(sealed_size(self.size))
+    def layout(self) -> Layout:
+        """How the sealed file is cut."""
+        return Layout(self.redundancy, sealed_size(self.size))
 
-    def replicas(self) -> list[list[tuple[NodePieces, Piece]]]:
-        """For every slice, its pieces with their nodes."""
-        found: list[list[tuple[NodePieces, Piece]]] = [[] for _ in range(self.slices)]
-        for node in self.nodes:
-            for piece in node.pieces:
-                found[piece.slice].append((node, piece))
+    def shards(self) -> list[dict[int, tuple[str, Piece]]]:
+        """For every stripe its shards by number, each with the node that stores it."""
+        found: list[dict[int, tuple[str, Piece]]] = [{} for _ in range(self.layout.stripes)]
+        for held in self.nodes:
+            for piece in held.pieces:
+                found[piece.stripe][piece.shard] = held.node, piece
         return found
 
 
@@ -99,6 +109,22 @@ def check_name(name: str) -> str:
     return name
 
 
+def manifest_bound(name: str, pieces: int, nodes: int = MAX_NODES) -> int:
+    """Most bytes that the sealed manifest of a file with so many pieces on so many nodes has.
+
+    Raises:
+        InputError: It would not fit one piece: the file is too large for its redundancy.
+    """
+    header = 128 + len(name.encode())  # 91 bytes of keys and digests, integers of at most 9 bytes each
+    size = NONCE_SIZE + TAG_SIZE + header + nodes * (_NODE_SIZE + 64) + pieces * _PIECE_SIZE
+    if size > SLICE_SIZE:
+        raise InputError(
+            f"the manifest of a file of {pieces} pieces has about {size} bytes, at most {SLICE_SIZE} fit a piece: "
+            "store the file in parts, or with less redundancy"
+        )
+    return size
+
+
 def seal_manifest(manifest: Manifest, file_key: bytes) -> bytes:
     """Encode and seal a manifest.
 
@@ -109,7 +135,7 @@ def seal_manifest(manifest: Manifest, file_key: bytes) -> bytes:
     if len(sealed) > SLICE_SIZE:
         raise InputError(
             f"a manifest of {len(sealed)} bytes, at most {SLICE_SIZE} fit a piece: "
-            "publish the file in parts, or with fewer replicas"
+            "store the file in parts, or with less redundancy"
         )
     return sealed
 
@@ -127,9 +153,9 @@ def unseal_manifest(sealed: bytes, file_key: bytes) -> Manifest:
 class _Columns(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    node: Annotated[bytes, Field(min_length=20, max_length=20)]
-    generation: Annotated[int, Field(ge=0, lt=1 << 32)]
-    slices: bytes
+    node: Annotated[bytes, Field(min_length=_NODE_SIZE, max_length=_NODE_SIZE)]
+    stripes: bytes
+    shards: bytes
     piece_ids: bytes
     digests: bytes
 
@@ -137,28 +163,34 @@ class _Columns(BaseModel):
 class _Document(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    version: Literal[1]
+    version: Literal[2]
     name: str
     size: Annotated[int, Field(ge=0, lt=1 << 63)]
     sha256: Annotated[bytes, Field(min_length=_DIGEST_SIZE, max_length=_DIGEST_SIZE)]
     prefix: Annotated[bytes, Field(min_length=PREFIX_SIZE, max_length=PREFIX_SIZE)]
     slice_size: Literal[1_015_808]
+    needed: int
+    total: int
+    generation: Annotated[int, Field(ge=0, lt=1 << 32)]
     nodes: Annotated[list[_Columns], Field(min_length=1, max_length=MAX_NODES)]
 
 
 def _encode(manifest: Manifest) -> bytes:
     document = {
-        "version": 1,
+        "version": 2,
         "name": manifest.name,
         "size": manifest.size,
         "sha256": manifest.sha256,
         "prefix": manifest.prefix,
         "slice_size": SLICE_SIZE,
+        "needed": manifest.redundancy.needed,
+        "total": manifest.redundancy.total,
+        "generation": manifest.generation,
         "nodes": [
             {
                 "node": to_canonical_address(held.node),
-                "generation": held.generation,
-                "slices": b"".join(piece.slice.to_bytes(4, "big") for piece in held.pieces),
+                "stripes": b"".join(piece.stripe.to_bytes(4, "big") for piece in held.pieces),
+                "shards": bytes(piece.shard for piece in held.pieces),
                 "piece_ids": b"".join(piece.piece_id for piece in held.pieces),
                 "digests": b"".join(piece.digest for piece in held.pieces),
             }
@@ -176,6 +208,8 @@ def _decode(data: bytes) -> Manifest:
             size=document.size,
             sha256=document.sha256,
             prefix=document.prefix,
+            redundancy=Redundancy(document.needed, document.total),
+            generation=document.generation,
             nodes=tuple(_node_pieces(columns) for columns in document.nodes),
         )
     except (ValidationError, InputError, ValueError, TypeError, msgpack.UnpackException) as error:
@@ -188,15 +222,17 @@ def _decode(data: bytes) -> Manifest:
 
 def _node_pieces(columns: _Columns) -> NodePieces:
     cells = zip(
-        _cut(columns.slices, 4),
+        _cut(columns.stripes, 4),
+        columns.shards,
         _cut(columns.piece_ids, PIECE_ID_SIZE),
         _cut(columns.digests, _DIGEST_SIZE),
         strict=True,
     )
     pieces = tuple(
-        Piece(int.from_bytes(number, "big"), piece_id, digest) for number, piece_id, digest in cells
+        Piece(int.from_bytes(stripe, "big"), shard, piece_id, digest)
+        for stripe, shard, piece_id, digest in cells
     )
-    return NodePieces(to_checksum_address(columns.node), columns.generation, pieces)
+    return NodePieces(to_checksum_address(columns.node), pieces)
 
 
 def _cut(column: bytes, width: int) -> list[bytes]:
@@ -206,17 +242,29 @@ def _cut(column: bytes, width: int) -> list[bytes]:
 
 
 def _check_pieces(manifest: Manifest) -> None:
-    """Every slice has a piece, no node or slice on it appears twice."""
+    """Every stripe can be given back, by shards on nodes of their own, and holdings end with the short piece."""
+    redundancy, layout = manifest.redundancy, manifest.layout
     if len({held.node for held in manifest.nodes}) != len(manifest.nodes):
         raise IntegrityError("the manifest lists a node twice")
-    covered = set()
-    for held in manifest.nodes:
-        numbers = {piece.slice for piece in held.pieces}
-        if len(numbers) != len(held.pieces):
-            raise IntegrityError(f"the manifest lists a slice twice on node {held.node}")
-        covered |= numbers
-    # Compare sizes first: a forged size must not make us build a set of that many slices.
-    if len(covered) != manifest.slices or max(covered) != manifest.slices - 1:
+    everything = [piece for held in manifest.nodes for piece in held.pieces]
+    # Counts first: a forged size must not make us build a list of that many stripes.
+    if len(everything) < redundancy.needed * layout.stripes:
         raise IntegrityError(
-            f"the manifest has pieces of {len(covered)} slices, the file has {manifest.slices}"
+            f"the manifest has {len(everything)} pieces, fewer than {redundancy.needed} of each of the file's "
+            f"{layout.stripes} stripes"
         )
+    if any(piece.stripe >= layout.stripes or piece.shard >= redundancy.total for piece in everything):
+        raise IntegrityError(f"the manifest has a piece beyond {layout.stripes} stripes of {redundancy}")
+    if len({(piece.stripe, piece.shard) for piece in everything}) != len(everything):
+        raise IntegrityError("the manifest lists a shard twice")
+    if len({piece.piece_id for piece in everything}) != len(everything):
+        raise IntegrityError("the manifest has two pieces with one id")
+    for held in manifest.nodes:
+        stripes = [piece.stripe for piece in held.pieces]
+        if not stripes or len(set(stripes)) != len(stripes):
+            raise IntegrityError(f"the manifest lists no stripe, or one twice, on node {held.node}")
+        if any(map(layout.is_short, stripes[:-1])):
+            raise IntegrityError(f"the manifest lists a short piece before others on node {held.node}")
+    counts = Counter(piece.stripe for piece in everything)
+    if len(counts) < layout.stripes or min(counts.values()) < redundancy.needed:
+        raise IntegrityError(f"the manifest has fewer than {redundancy.needed} shards of a stripe")

@@ -236,6 +236,24 @@ class StorageNode:
 
     # --- reading ---
 
+    def outline(self, credentials: Credentials, file_id: bytes) -> bytes:
+        """See :meth:`StorageNodeApi.outline`.
+
+        Raises:
+            IntegrityError: Bytes of it were altered.
+            UnknownNameError: The sender has no live holding of this file here.
+        """
+        _check_ids(file_id)
+        owner = self._gate.admit(credentials, "GET", api.outline_of(file_id))
+        for held in self._published(self._records.holdings_of(file_id)):
+            if held.owner == owner and held.stage is Stage.LIVE and held.claim is not None:
+                full, tail = [], []
+                if held.claim.root != _NO_ROOT:
+                    full, tail, _ = self._shelf.merkle(self._records.pieces(held))
+                commitments = self._shelf.commitments(held) if held.claim.blob_count else []
+                return b"".join([*full, *tail, *commitments])
+        raise UnknownNameError(f"no live holding of file 0x{file_id.hex()} is kept here")
+
     def get_piece(
         self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
     ) -> bytes:

@@ -1,9 +1,9 @@
-"""Slices and pieces: the sealed file is cut into slices, and every node stores its own encryption of a slice.
+"""Slices and pieces: the sealed file is cut into slices, coded into shards, and each is encrypted for its node.
 
 A slice is 1,015,808 bytes: below the 1 MiB of an IPFS block, 8 polynomials of 126,976 bytes for the pairing
 proofs, and 4096 = 2^12 leaves for the Merkle ones. A holding has its full pieces first; each then is a
-perfect, aligned subtree of the holding's tree, for which a node need keep 32 bytes. Only the last slice and
-the manifest may be shorter; they come last, in that order.
+perfect, aligned subtree of the holding's tree, for which a node need keep 32 bytes. Only a shard of the last
+stripe and the manifest may be shorter; they come last, in that order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dtxeth.errors import InputError
 from dtxeth.storage.seal import derive_key
 
 SLICE_SIZE = 1_015_808
-"""Bytes of every slice but the last, hence of a full piece."""
+"""Bytes of a slice, hence of a full piece."""
 FULL_LEAVES = SLICE_SIZE // merkle.LEAF_SIZE
 """Leaves of a full piece: 4096."""
 PIECE_ID_SIZE = 16
@@ -26,19 +26,19 @@ PIECE_ID_SIZE = 16
 
 
 def encrypt_piece(file_key: bytes, piece_id: bytes, node: str, generation: int, data: bytes) -> bytes:
-    """Turn a slice into the piece for one node, or back: AES-256-CTR is its own inverse.
+    """Turn a shard into the piece for one node, or back: AES-256-CTR is its own inverse.
 
     The key is HKDF(file key, piece id, node, generation). The random piece id makes it fresh for every piece,
     so it encrypts one text only and the counter may start at zero: no two pieces share keystream, on whatever
-    nodes, in whatever generation of the redundancy. The slice inside is authenticated already; this layer
+    nodes, in whatever generation of the redundancy. What is inside is authenticated already; this layer
     only sees to it that no two nodes store the same bytes.
 
     Args:
         file_key: The 32-byte file key.
         piece_id: The piece's random id.
         node: Address of the node.
-        generation: Counts the re-encodings of the file, from 0.
-        data: The slice or the piece.
+        generation: The file's, as the manifest has it.
+        data: The shard or the piece.
     """
     key = derive_key(file_key, b"piece", piece_id, to_canonical_address(node), generation.to_bytes(4, "big"))
     return Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(data)
@@ -50,11 +50,6 @@ def manifest_piece_id(manifest_digest: bytes) -> bytes:
     As fresh as a random one: the manifest is sealed under a random nonce, so each has a digest of its own.
     """
     return manifest_digest[:PIECE_ID_SIZE]
-
-
-def slice_count(sealed_size: int) -> int:
-    """Slices of a sealed file."""
-    return -(-sealed_size // SLICE_SIZE)
 
 
 def leaf_count(piece_size: int) -> int:

@@ -34,7 +34,8 @@ class Piece:
 
     Attributes:
         stripe: Of which stripe, from 0.
-        shard: Which of its shards, from 0; below k, it is a slice of the file.
+        shard: Which of its shards, 0 to 63; below k, it is a slice of the file. At first they are those below n;
+            when n changes, those that stay keep their numbers.
         piece_id: 16 random bytes that its key is derived from.
         digest: SHA-256 of the stored bytes, the digest of their CID.
     """
@@ -253,8 +254,10 @@ def _check_pieces(manifest: Manifest) -> None:
             f"the manifest has {len(everything)} pieces, fewer than {redundancy.needed} of each of the file's "
             f"{layout.stripes} stripes"
         )
-    if any(piece.stripe >= layout.stripes or piece.shard >= redundancy.total for piece in everything):
-        raise IntegrityError(f"the manifest has a piece beyond {layout.stripes} stripes of {redundancy}")
+    if any(piece.stripe >= layout.stripes or piece.shard >= MAX_NODES for piece in everything):
+        raise IntegrityError(
+            f"the manifest has a piece beyond {layout.stripes} stripes of {MAX_NODES} shards"
+        )
     if len({(piece.stripe, piece.shard) for piece in everything}) != len(everything):
         raise IntegrityError("the manifest lists a shard twice")
     if len({piece.piece_id for piece in everything}) != len(everything):
@@ -266,5 +269,10 @@ def _check_pieces(manifest: Manifest) -> None:
         if any(map(layout.is_short, stripes[:-1])):
             raise IntegrityError(f"the manifest lists a short piece before others on node {held.node}")
     counts = Counter(piece.stripe for piece in everything)
-    if len(counts) < layout.stripes or min(counts.values()) < redundancy.needed:
-        raise IntegrityError(f"the manifest has fewer than {redundancy.needed} shards of a stripe")
+    if (
+        len(counts) < layout.stripes
+        or not redundancy.needed <= min(counts.values()) <= max(counts.values()) <= redundancy.total
+    ):
+        raise IntegrityError(
+            f"the manifest has another number of shards of a stripe than {redundancy} allows"
+        )

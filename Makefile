@@ -36,7 +36,7 @@ fmt: $(VENV)/.dev  ## format the Python code
 	$(VENV)/bin/ruff check --fix .
 
 clean:  ## remove what the other targets set up
-	rm -rf $(VENV) hardhat-free-env/node_modules hardhat-free-env/ipfs/node_modules
+	rm -rf $(VENV) .bench hardhat-free-env/node_modules hardhat-free-env/ipfs/node_modules
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)

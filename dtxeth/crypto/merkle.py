@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
+from struct import iter_unpack
 from typing import Final
 
 from eth_utils.crypto import keccak
@@ -64,8 +65,11 @@ def leaf_hashes(piece: bytes) -> list[bytes]:
     Returns:
         One 32-byte hash a leaf, in order; none for an empty piece.
     """
-    view = memoryview(piece)
-    return [leaf_hash(view[start : start + LEAF_SIZE]) for start in range(0, len(piece), LEAF_SIZE)]
+    whole = len(piece) // LEAF_SIZE * LEAF_SIZE
+    leaves = iter_unpack(f"{LEAF_SIZE}s", memoryview(piece)[:whole])
+    # Written out, as below: a function call for each hash is a fifth of the time that a piece takes.
+    hashes = [sha256(b"\x00" + leaf).digest() for (leaf,) in leaves]
+    return hashes if whole == len(piece) else [*hashes, leaf_hash(piece[whole:])]
 
 
 def root(hashes: Sequence[bytes]) -> bytes:
@@ -242,7 +246,8 @@ def _levels(hashes: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     level = hashes
     yield level
     while len(level) > 1:
-        parents = [node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        pair = iter(level)
+        parents = [sha256(b"\x01" + left + right).digest() for left, right in zip(pair, pair, strict=False)]
         level = [*parents, level[-1]] if len(level) % 2 else parents
         yield level
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import coincurve
 import eth_account
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,12 +17,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils import to_checksum_address
+from eth_utils.crypto import keccak
 
 from dtxeth.errors import CryptoError, KeystoreError
 
 SCRYPT_N = 2**18
 """Work factor of scrypt: a guess at a password costs 256 MiB and most of a second."""
 
+_HIGHEST_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -74,7 +77,9 @@ class Account:
         Returns:
             65 bytes: r, s, v.
         """
-        return bytes(self._signer.sign_typed_data(domain, types, message).signature)
+        key = coincurve.PrivateKey(bytes(self._signer.key))
+        signature = key.sign_recoverable(_typed_digest(domain, types, message), hasher=None)
+        return signature[:64] + bytes([27 + signature[64]])
 
     def encryption_key(self, chain_id: int, version: int = 1, purpose: str = "files") -> X25519PrivateKey:
         """Derive the X25519 key to which others wrap keys for this account (RFC 5869, RFC 7748).
@@ -99,14 +104,27 @@ def recover_typed(
 ) -> str:
     """Return the address whose key made a signature of EIP-712 typed data.
 
+    Accepts what the contracts accept (OpenZeppelin's ECDSA): v is 27 or 28, and of the two values of s the lower.
+
     Raises:
         CryptoError: If it is no signature at all.
     """
+    digest = _typed_digest(domain, types, message)
     try:
-        signable = encode_typed_data(domain, types, message)
-        return to_checksum_address(eth_account.Account.recover_message(signable, signature=signature))
-    except Exception as error:  # eth-keys, eth-account and eth-abi have no common base
+        r, s, v = signature[:32], signature[32:64], signature[64:]
+        if v not in (b"\x1b", b"\x1c") or int.from_bytes(s, "big") > _HIGHEST_S:
+            raise ValueError("v is neither 27 nor 28, or s is the higher one")
+        recoverable = r + s + bytes([v[0] - 27])
+        key = coincurve.PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
+    except Exception as error:  # coincurve raises plain Exception for what recovers no key
         raise CryptoError(f"{len(signature)} bytes are no signature of this message; sign it anew") from error
+    return to_checksum_address(keccak(key.format(compressed=False)[1:])[12:])
+
+
+def _typed_digest(domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]) -> bytes:
+    """Hash EIP-712 typed data."""
+    encoded = encode_typed_data(domain, types, message)
+    return keccak(b"\x19" + encoded.version + encoded.header + encoded.body)
 
 
 @dataclass(frozen=True)

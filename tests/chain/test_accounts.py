@@ -97,6 +97,23 @@ def test_what_is_no_signature_is_refused(signature: bytes) -> None:
         recover_typed(DOMAIN, TYPES, MESSAGE, signature)
 
 
+def test_a_signature_has_one_form_only() -> None:
+    """What the contracts refuse is refused here: s mirrored to n - s, v counted from 0, a byte too many."""
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    account = Account.create()
+    signature = account.sign_typed(DOMAIN, TYPES, MESSAGE)
+    r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
+    mirrored = r + (order - s).to_bytes(32, "big") + bytes([55 - v])
+    for twin in (
+        mirrored,
+        signature[:64] + bytes([v - 27]),
+        signature[:64] + bytes([v + 2]),
+        signature + b"\0",
+    ):
+        with pytest.raises(CryptoError, match="no signature"):
+            recover_typed(DOMAIN, TYPES, MESSAGE, twin)
+
+
 @pytest.mark.parametrize("key", [b"", bytes(32), b"\xff" * 32, b"\1" * 31])
 def test_what_is_no_key_is_refused_and_not_shown(key: bytes) -> None:
     with pytest.raises(CryptoError, match="no private key; it has 32 bytes") as caught:

@@ -23,8 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Decentralised storage and privacy-preserving machine learning on an EVM chain.",
 )
-app.command("demo")(demo.demo)
-for group in (local, keys, node, owner, namespace, file, authorization, challenge, task):
+for group in (demo, local, keys, node, owner, namespace, file, authorization, challenge, task):
     app.add_typer(group.app)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console, JustifyMethod
-from rich.table import Table
+from rich.console import Console
 
 from dtxeth.chain.bindings.types import ChallengeStatus, Holding
 from dtxeth.cli.demo import cheat, quality
 from dtxeth.cli.demo.data import Study
 from dtxeth.cli.demo.gas import GasLedger
+from dtxeth.cli.demo.tables import chapter, table
 from dtxeth.cli.progress import followed
 from dtxeth.learning.session import Training
 from dtxeth.learning.spec import TaskSpec
@@ -65,13 +65,13 @@ class Story:
 
     def introduce(self) -> None:
         """Say who is there."""
-        self._chapter("The network")
-        table = _table("who", "what", "address")
+        chapter(self.console, "The network")
+        rows = table("who", "what", "address")
         for actor in (*self.network.storage_nodes, *self.network.executors, *self.owners, self.requester):
-            table.add_row(actor.name, type(actor).__name__, actor.address)
-        self.console.print(table)
+            rows.add_row(actor.name, type(actor).__name__, actor.address)
+        self.console.print(rows)
         for owner in self.owners:
-            owner.add_namespace("study", REPLICAS)
+            owner.add_namespace("study", replicas=REPLICAS)
         self.console.print(
             f"Chain {self.network.chain.chain_id}, six contracts deployed and verified, "
             f"block {self.network.chain.block_number}."
@@ -80,7 +80,7 @@ class Story:
     def learn(self, study: Study, rounds: int) -> None:
         """Store, train, predict and compare one study."""
         began = time.monotonic()
-        self._chapter(f"{study.task.capitalize()} regression: {study.title}")
+        chapter(self.console, f"{study.task.capitalize()} regression: {study.title}")
         train_files = self._upload(study, "train", study.train)
         model, spec = self._train(study, train_files, rounds)
         predicted = self._predict(study, model)
@@ -100,7 +100,7 @@ class Story:
 
     def catch_the_cheat(self) -> None:
         """One node alters 5 % of its leaves; challenge all holdings until it is caught."""
-        self._chapter("Possession challenges")
+        chapter(self.console, "Possession challenges")
         node = self.network.storage_nodes[int(self.rng.integers(len(self.network.storage_nodes)))]
         loot = cheat.turn(node, self.rng)
         chance = 1 - math.prod(1 - _chance(left) for left in loot.values())
@@ -136,36 +136,36 @@ class Story:
 
     def lose_a_node(self) -> None:
         """Kill a storage node and download everything all the same, the cheat's altered pieces routed around."""
-        self._chapter("A storage node dies")
+        chapter(self.console, "A storage node dies")
         victim = next(node for node in self.network.storage_nodes if "answer" not in vars(node.service))
         victim.stop()
         same = True
-        table = _table("file", "owner", "bytes", "downloaded")
+        rows = table("file", "owner", "bytes", "downloaded")
         for owner, file, original in self.files:
             copy = original.with_suffix(".copy")
             size = owner.download(file, copy)
             equal = copy.read_bytes() == original.read_bytes()
             same &= equal
-            table.add_row(file.name, owner.name, f"{size:,}", "bit for bit" if equal else "[red]DIFFERENT[/]")
+            rows.add_row(file.name, owner.name, f"{size:,}", "bit for bit" if equal else "[red]DIFFERENT[/]")
         self.console.print(
             f"[bold]{victim.name}[/] is gone, and another node has altered pieces. Every file still downloads:"
         )
-        self.console.print(table)
+        self.console.print(rows)
         self.report["storage"]["downloaded_with_node_down"] = same
 
     def count_gas(self) -> None:
         """Say what the transactions cost."""
-        self._chapter("What it cost")
+        chapter(self.console, "What it cost")
         means, counts = self.gas.means(), self.gas.counts()
-        table = _table("operation", "transactions", "gas, mean", numbers=(1, 2))
+        rows = table("operation", "transactions", "gas, mean", numbers=(1, 2))
         for name, used in means.items():
-            table.add_row(name, str(counts[name]), f"{used:,}")
-        self.console.print(table)
+            rows.add_row(name, str(counts[name]), f"{used:,}")
+        self.console.print(rows)
         self.report["gas"] = means
 
     def _upload(self, study: Study, part: str, tables: tuple[pd.DataFrame, ...]) -> list[StoredFile]:
         stored = []
-        table = _table("owner", "file", "rows", "bytes", "pieces on", "seconds", numbers=(2, 3, 5))
+        rows = table("owner", "file", "rows", "bytes", "pieces on", "seconds", numbers=(2, 3, 5))
         for owner, frame in zip(self.owners, tables, strict=True):
             path = self.folder / owner.name / f"{study.task}-{part}.csv"
             path.parent.mkdir(exist_ok=True)
@@ -177,8 +177,8 @@ class Story:
             stored.append(file)
             nodes = ", ".join(row["node"] for row in listing.holdings(self.network, file.id))
             seconds = f"{time.monotonic() - began:.2f}"
-            table.add_row(owner.name, file.name, str(file.rows), f"{file.size:,}", nodes, seconds)
-        self.console.print(table)
+            rows.add_row(owner.name, file.name, str(file.rows), f"{file.size:,}", nodes, seconds)
+        self.console.print(rows)
         return stored
 
     def _train(self, study: Study, files: list[StoredFile], rounds: int) -> tuple[TrainedModel, TaskSpec]:
@@ -215,34 +215,22 @@ class Story:
         return [files.holding(number) for _, file, _ in self.files for number in files.holdings_of(file.id)]
 
     def _tell_scores(self, scores: dict[str, float]) -> None:
-        table = _table("on held-out rows", "trained encrypted", "scikit-learn on pooled data", numbers=(1, 2))
+        rows = table("on held-out rows", "trained encrypted", "scikit-learn on pooled data", numbers=(1, 2))
         for name in ("auc", "accuracy", "rmse", "r2"):
             if name in scores:
-                table.add_row(name, f"{scores[name]:.4f}", f"{scores[f'{name}_pooled']:.4f}")
-        self.console.print(table)
+                rows.add_row(name, f"{scores[name]:.4f}", f"{scores[f'{name}_pooled']:.4f}")
+        self.console.print(rows)
         self.console.print(
             "Coefficients differ from those of the plaintext twin by at most "
             f"[bold]{scores['coef_max_diff_plain_twin']:.1e}[/]."
         )
 
-    def _chapter(self, title: str) -> None:
-        self.console.print()
-        self.console.rule(f"[bold]{title}", align="left")
-
 
 def _chance(left: cheat.Loot) -> float:
     """Probability that one challenge of a holding hits an altered leaf: one draw from each of equal stretches."""
-    count = min(LEAVES, len(left.leaves))
+    count = min(LEAVES, len(left.units))
     missed = 1.0
     for j in range(count):
-        low, high = j * len(left.leaves) // count, (j + 1) * len(left.leaves) // count
+        low, high = j * len(left.units) // count, (j + 1) * len(left.units) // count
         missed *= sum(position not in left.altered for position in range(low, high)) / (high - low)
     return 1 - missed
-
-
-def _table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, column in enumerate(columns):
-        justify: JustifyMethod = "right" if position in numbers else "left"
-        table.add_column(column, justify=justify, overflow="fold")
-    return table

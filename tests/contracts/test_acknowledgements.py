@@ -6,30 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_utils import keccak
 
 from dtxeth.chain.bindings.errors import (
     AcknowledgementExpired,
     AlreadyHolding,
-    FileExpired,
+    CapacityExceeded,
     InvalidAcknowledgement,
     InvalidHolding,
+    NodeDraining,
     NodeOffline,
-    NotFileOwner,
-    TooFewAcknowledgements,
     TooManyHoldings,
     UnknownFile,
     UnknownHolding,
     UnknownNode,
     WrongRole,
-    ZeroManifestDigest,
 )
-from dtxeth.chain.bindings.events import (
-    HoldingAdded,
-    ManifestReplaced,
-)
-from dtxeth.chain.bindings.types import Role
-from tests.contracts.world import DAY, HOUR, NOTHING, ZERO, World, account, event, refused
+from dtxeth.chain.bindings.types import Possession, Role
+from tests.contracts.world import CAPACITY, HOUR, NOTHING, ZERO, World, account, refused
 
 OWNER, OTHER, STRANGER = account("owner-1"), account("owner-2"), account("stranger")
 NODE = account("node-1").address
@@ -50,7 +43,7 @@ def test_all_acknowledgements_count_or_none(world: World) -> None:
 @pytest.mark.parametrize(
     "corruption",
     [
-        {"root": bytes(32)},
+        {"root": b"\1" * 32},
         {"leaf_count": 14},
         {"size": 3001},
         {"deadline": 2**63},
@@ -71,6 +64,7 @@ def test_an_acknowledgement_of_other_values_is_refused(world: World, corruption:
     "signed",
     [
         {"fileId": bytes(32)},
+        {"version": 2},
         {"owner": STRANGER.address},
         {"expiresAt": 2**40},
         {"domain": {"chainId": 1}},
@@ -123,22 +117,63 @@ def test_an_acknowledgement_counts_up_to_its_deadline(world: World) -> None:
     world.files.publish(publication, given, sender=OWNER)
 
 
+MERKLE, KZG, BOTH = Possession.MERKLE, Possession.KZG, Possession.BOTH
+BLOB = 126_976
+MOST = 2**32 - 1
+
+
 @pytest.mark.parametrize(
-    ("leaf_count", "size"), [(0, 0), (0, 1), (1, 0), (2, 1), (1, 249), (13, 13 * 248 + 1), (2**32 - 1, 2**63)]
+    ("possession", "leaf_count", "blob_count", "size"),
+    [
+        *((MERKLE, 0, 0, 0), (MERKLE, 0, 0, 1), (MERKLE, 1, 0, 0), (MERKLE, 2, 0, 1), (MERKLE, 1, 0, 249)),
+        *((MERKLE, 13, 0, 13 * 248 + 1), (MERKLE, MOST, 0, 2**63), (MERKLE, 1, 1, 1)),
+        *((KZG, 0, 0, 1), (KZG, 0, 1, 0), (KZG, 0, 2, 1), (KZG, 0, 1, BLOB + 1), (KZG, 1, 1, 1)),
+        *((BOTH, 0, 1, 1), (BOTH, 1, 0, 1), (BOTH, 1, 1, 249), (BOTH, 600, 1, BLOB + 1)),
+    ],
 )
-def test_a_holding_that_no_pieces_give_is_refused(world: World, leaf_count: int, size: int) -> None:
-    publication = world.publication(OWNER)
-    given = world.acknowledge("node-1", OWNER, publication, leafCount=leaf_count, size=size)
-    with refused(InvalidHolding, NODE, leaf_count, size):
+def test_a_holding_that_no_pieces_give_is_refused(
+    world: World, possession: Possession, leaf_count: int, blob_count: int, size: int
+) -> None:
+    publication = world.publication(OWNER, namespace_id=world.namespace("owner-1", 1, 1, possession))
+    claim = {"leafCount": leaf_count, "blobCount": blob_count, "size": size}
+    claim |= {"root": b"\1" * 32, "commitmentsRoot": b"\1" * 32}
+    if not leaf_count:
+        claim["root"] = NOTHING
+    if not blob_count:
+        claim["commitmentsRoot"] = NOTHING
+    given = world.acknowledge("node-1", OWNER, publication, **claim)
+    with refused(InvalidHolding, NODE, leaf_count, blob_count, size):
         world.files.publish(publication, [given], sender=OWNER)
 
 
-@pytest.mark.parametrize(("leaf_count", "size"), [(1, 1), (1, 248), (2**32 - 1, (2**32 - 1) * 248)])
-def test_a_holding_at_the_bounds_is_taken(world: World, leaf_count: int, size: int) -> None:
-    publication = world.publication(OWNER)
-    given = world.acknowledge("node-1", OWNER, publication, leafCount=leaf_count, size=size)
+@pytest.mark.parametrize(
+    ("possession", "leaf_count", "blob_count", "size"),
+    [
+        *((MERKLE, 1, 0, 1), (MERKLE, 1, 0, 248), (MERKLE, 3, 0, 3)),
+        *((KZG, 0, 1, 1), (KZG, 0, 1, BLOB), (BOTH, 512, 1, BLOB), (BOTH, 1, 1, 248)),
+    ],
+)
+def test_a_holding_at_the_bounds_is_taken(
+    world: World, possession: Possession, leaf_count: int, blob_count: int, size: int
+) -> None:
+    publication = world.publication(OWNER, namespace_id=world.namespace("owner-1", 1, 1, possession))
+    claim = {"leafCount": leaf_count, "blobCount": blob_count, "size": size}
+    claim |= {"root": b"\1" * 32 if leaf_count else NOTHING}
+    claim |= {"commitmentsRoot": b"\2" * 32 if blob_count else NOTHING}
+    given = world.acknowledge("node-1", OWNER, publication, **claim)
     world.files.publish(publication, [given], sender=OWNER)
-    assert world.files.holding(1).size == size
+    held = world.files.holding(1)
+    assert (held.size, held.leaf_count, held.blob_count) == (size, leaf_count, blob_count)
+    assert world.files.merkle_target(1) == (NODE, leaf_count, claim["root"])
+    assert world.files.kzg_target(1) == (NODE, blob_count, claim["commitmentsRoot"])
+
+
+@pytest.mark.parametrize("missing", ["root", "commitmentsRoot"])
+def test_a_root_of_zero_is_no_root(world: World, missing: str) -> None:
+    publication = world.publication(OWNER, namespace_id=world.namespace("owner-1", 1, 1, BOTH))
+    given = world.acknowledge("node-1", OWNER, publication, possession=BOTH, **{missing: NOTHING})
+    with refused(InvalidHolding, NODE, given.leaf_count, given.blob_count, given.size):
+        world.files.publish(publication, [given], sender=OWNER)
 
 
 def test_a_node_acknowledges_once(world: World) -> None:
@@ -161,64 +196,40 @@ def test_only_online_storage_nodes_hold_files(world: World) -> None:
         world.files.publish(publication, [world.acknowledge("node-1", OWNER, publication)], sender=OWNER)
 
 
-def test_64_holdings_fit_into_a_block(world: World) -> None:
+def test_a_draining_node_takes_nothing_new(world: World) -> None:
+    world.nodes.set_draining(True, sender=account("node-1"))
     publication = world.publication(OWNER)
-    names = [f"many-{number}" for number in range(64)]
+    given = [world.acknowledge("node-1", OWNER, publication)]
+    with refused(NodeDraining, NODE):
+        world.files.publish(publication, given, sender=OWNER)
+    world.nodes.set_draining(False, sender=account("node-1"))
+    world.files.publish(publication, given, sender=OWNER)
+
+
+def test_a_node_takes_no_more_than_it_has_room_for(world: World) -> None:
+    publication = world.publication(OWNER)
+    most = {"leafCount": CAPACITY // 248 + 1, "size": CAPACITY}
+    world.publish("owner-2", ["node-1"])
+    given = world.acknowledge("node-1", OWNER, publication, **most)
+    with refused(CapacityExceeded, NODE, CAPACITY + 3000, CAPACITY):
+        world.files.publish(publication, [given], sender=OWNER)
+    publication = world.publication(OWNER)
+    given = world.acknowledge("node-1", OWNER, publication, **most | {"size": CAPACITY - 3000})
+    world.files.publish(publication, [given], sender=OWNER)
+    assert world.nodes.room_of(NODE) == 0
+
+
+def test_64_holdings_fit_into_a_block_and_a_65th_is_refused(world: World) -> None:
+    names = [f"many-{number}" for number in range(65)]
     for name in names:
-        world.chain.faucet(account(name).address, 10**16)
-        world.nodes.register(Role.STORAGE, name, "http://many", NOTHING, 0, sender=account(name))
+        world.chain.faucet(account(name).address, 10**17)
+        world.register(name, 10**6)
+    publication = world.publication(OWNER)
     given = [world.acknowledge(name, OWNER, publication) for name in names]
-    receipt = world.files.publish(publication, given, sender=OWNER)
+    with refused(TooManyHoldings, 65, 64):
+        world.files.publish(publication, given, sender=OWNER)
+    receipt = world.files.publish(publication, given[:64], sender=OWNER)
     file_id = world.files.file_id_of(OWNER.address, publication.salt)
     assert world.files.holdings_of(file_id) == tuple(range(1, 65))
     assert receipt.gas_used < 15_000_000
-
-
-def test_a_file_has_at_most_64_holdings(world: World) -> None:
-    publication = world.publication(OWNER)
-    given = world.acknowledge("node-1", OWNER, publication)
-    with refused(TooManyHoldings, 65, 64):
-        world.files.publish(publication, [given] * 65, sender=OWNER)
-
-
-# --- further holdings ---
-
-
-def test_a_file_is_spread_over_further_nodes(world: World) -> None:
-    file = world.publish("owner-1")
-    publication = world.publication(OWNER, expires_at=file.expires_at)
-    more = world.acknowledge("node-2", OWNER, publication, fileId=file.file_id)
-    digest = keccak(b"new manifest")
-    receipt = world.files.add_holdings(file.file_id, digest, [more], sender=OWNER)
-    assert receipt.events == (
-        event(ManifestReplaced, file.file_id, digest),
-        event(HoldingAdded, 2, file.file_id, more.node, more.root, more.leaf_count, more.size),
-    )
-    assert world.files.holdings_of(file.file_id) == (1, 2)
-    assert world.files.file_of(file.file_id).manifest_digest == digest
-
-    with refused(AlreadyHolding, file.file_id, more.node):
-        world.files.add_holdings(file.file_id, digest, [more], sender=OWNER)
-
-
-def test_spreading_needs_the_owner_a_live_file_and_acknowledgements(world: World) -> None:
-    file = world.publish("owner-1")
-    publication = world.publication(OWNER, expires_at=file.expires_at)
-    late = {"fileId": file.file_id, "deadline": file.expires_at + DAY}
-    more = world.acknowledge("node-2", OWNER, publication, **late)
-    digest = keccak(b"new manifest")
-    with refused(NotFileOwner, file.file_id, STRANGER.address, OWNER.address):
-        world.files.add_holdings(file.file_id, digest, [more], sender=STRANGER)
-    with refused(UnknownFile, NOTHING):
-        world.files.add_holdings(NOTHING, digest, [more], sender=OWNER)
-    with refused(TooFewAcknowledgements, 0, 1):
-        world.files.add_holdings(file.file_id, digest, [], sender=OWNER)
-    with refused(ZeroManifestDigest):
-        world.files.add_holdings(file.file_id, NOTHING, [more], sender=OWNER)
-    with refused(TooManyHoldings, 65, 64):
-        world.files.add_holdings(file.file_id, digest, [more] * 64, sender=OWNER)
-    world.at(file.expires_at + 1)
-    with refused(FileExpired, file.file_id, file.expires_at):
-        world.files.add_holdings(file.file_id, digest, [more], sender=OWNER)
-    world.at(file.expires_at)
-    world.files.add_holdings(file.file_id, digest, [more], sender=OWNER)
+    assert world.files.delete_file(file_id, sender=OWNER).gas_used < 5_000_000

@@ -21,4 +21,23 @@ contract KzgHarness {
     ) external view returns (bool) {
         return KzgProof.verify(commitmentsRoot, blobCount, indices, seed, answer);
     }
+
+    /// @notice The same, with only so much gas.
+    /// @param available That much.
+    /// @param commitmentsRoot Root over the holding's commitments.
+    /// @param blobCount How many they are.
+    /// @param indices Numbers of the drawn blobs.
+    /// @param seed The challenge's.
+    /// @param answer See there.
+    /// @return True if it does.
+    function verifyWithin(
+        uint256 available,
+        bytes32 commitmentsRoot,
+        uint32 blobCount,
+        uint32[] calldata indices,
+        bytes32 seed,
+        bytes calldata answer
+    ) external view returns (bool) {
+        return this.verify{gas: available}(commitmentsRoot, blobCount, indices, seed, answer);
+    }
 }

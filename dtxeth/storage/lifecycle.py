@@ -95,7 +95,9 @@ class LifeCycle:
         now, retention = self._contracts.chain.now(), registry.retention()
         for held in self._records.holdings(Stage.LIVE, Stage.ENDED):
             lapsed = held.claim is not None and now > held.claim.expires_at + retention
-            if (held.stage is Stage.LIVE and lapsed) or (held.stage is Stage.ENDED and not challenges.open_challenge_on(held.holding_id)):
+            if (held.stage is Stage.LIVE and lapsed) or (
+                held.stage is Stage.ENDED and not challenges.open_challenge_on(held.holding_id)
+            ):
                 yield held.holding_id
 
     # --- helpers ---

@@ -21,7 +21,6 @@ from dtxeth.storage.api import Claim, NodeStatus
 from dtxeth.storage.blockstore import BlockStore, cid_of_digest
 from dtxeth.storage.lifecycle import LifeCycle, Sweep
 from dtxeth.storage.pieces import SLICE_SIZE, holding_root
-from dtxeth.storage.prover import Proof, prove_blobs, prove_leaves
 from dtxeth.storage.rates import Rates
 from dtxeth.storage.records import Records, Stage, StoredHolding, StoredPiece
 from dtxeth.storage.requests import Credentials, RequestGate
@@ -296,9 +295,7 @@ class StorageNode:
 
     # --- what the node does by itself ---
 
-    def answer(
-        self, holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes
-    ) -> Proof | bytes:
+    def answer(self, holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> bytes:
         """Prove drawn leaves or blobs of a holding that is live, or ended and not released.
 
         Args:
@@ -308,7 +305,7 @@ class StorageNode:
             seed: The challenge's seed.
 
         Returns:
-            The arguments of ``StorageChallenge.prove``, or the answer for ``proveKzg``.
+            The answer that ``StorageChallenge.prove`` or ``proveKzg`` takes.
 
         Raises:
             UnknownHolding: No such holding on chain.
@@ -326,10 +323,9 @@ class StorageNode:
             raise InputError(
                 f"holding {holding_id} has no root for {algorithm.name}: ask for the other proof"
             )
-        pieces, read = self._records.pieces(held), self._shelf.store.block_get
         if algorithm is Algorithm.KZG:
-            return prove_blobs(seed, indices, pieces, self._shelf.commitments(held), read)
-        return prove_leaves(indices, pieces, held.tail, read)
+            return self._shelf.prove_kzg(held, indices, seed)
+        return self._shelf.prove_merkle(held, indices)
 
     def holdings(self) -> list[StoredHolding]:
         """List what the node keeps, drafts included."""

@@ -1,21 +1,19 @@
-"""Answers to possession challenges, from the few pieces that they concern."""
+"""Answers to Merkle possession challenges: leaves and a multiproof, from the few pieces that they concern."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, groupby, zip_longest
+from itertools import chain, groupby, zip_longest
 
-from dtxeth.crypto import kzg, merkle
-from dtxeth.errors import InputError, IntegrityError
+from dtxeth.crypto import merkle
+from dtxeth.errors import InputError
 from dtxeth.storage.pieces import FULL_LEAVES
-from dtxeth.storage.records import StoredPiece
-from dtxeth.storage.shelf import leading_full
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a node posts for a Merkle challenge.
+    """What a node posts for a challenge.
 
     Attributes:
         leaves: Bytes of the drawn leaves, in order.
@@ -28,37 +26,6 @@ class Proof:
     def to_bytes(self) -> bytes:
         """Pack it as ``StorageChallenge.prove`` takes it."""
         return merkle.encode_answer(self.leaves, self.hashes)
-
-
-def prove_leaves(
-    indices: Sequence[int], pieces: Sequence[StoredPiece], tail: Sequence[bytes], get: Callable[[str], bytes]
-) -> Proof:
-    """Prove leaves of a holding.
-
-    Args:
-        indices: Leaf numbers, ascending and distinct.
-        pieces: All its pieces, in order, with the roots of the full ones.
-        tail: Roots of the aligned subtrees of 4096 leaves over the pieces after the full ones.
-        get: Gives the bytes of a block.
-
-    Raises:
-        InputError: An index out of range.
-        IntegrityError: A block was altered.
-    """
-    full = leading_full(pieces)
-
-    def read(subtree: int) -> list[bytes]:
-        if subtree < full:
-            return cut_leaves(get(pieces[subtree].cid))
-        rest = [leaf for piece in pieces[full:] for leaf in cut_leaves(get(piece.cid))]
-        return rest[(subtree - full) * FULL_LEAVES : (subtree - full + 1) * FULL_LEAVES]
-
-    roots = [piece.root for piece in pieces[:full] if piece.root is not None]
-    if len(roots) != full:
-        raise IntegrityError(
-            f"the roots of {full - len(roots)} pieces are not on record; restore the node's records"
-        )
-    return prove(indices, [*roots, *tail], read)
 
 
 def prove(indices: Sequence[int], subtrees: Sequence[bytes], read: Callable[[int], list[bytes]]) -> Proof:
@@ -91,40 +58,6 @@ def prove(indices: Sequence[int], subtrees: Sequence[bytes], read: Callable[[int
         numbers.append(number)
     below = chain.from_iterable(chain.from_iterable(zip_longest(*levels, fillvalue=[])))
     return Proof(tuple(leaves), (*below, *merkle.multiproof(subtrees, numbers)))
-
-
-def prove_blobs(
-    seed: bytes,
-    indices: Sequence[int],
-    pieces: Sequence[StoredPiece],
-    commitments: Sequence[bytes],
-    get: Callable[[str], bytes],
-) -> bytes:
-    """Prove blobs of a holding, reading only the pieces they lie in.
-
-    Args:
-        seed: The challenge's seed.
-        indices: Blob numbers, ascending and distinct.
-        pieces: All its pieces, in order.
-        commitments: Commitments of all its blobs, in order.
-        get: Gives the bytes of a block.
-
-    Returns:
-        What ``StorageChallenge.proveKzg`` takes.
-
-    Raises:
-        InputError: An index out of range.
-        IntegrityError: A block was altered.
-    """
-    ends = list(accumulate(kzg.blob_count(piece.size) for piece in pieces))
-    if not indices or not 0 <= min(indices) <= max(indices) < ends[-1]:
-        raise InputError(f"blobs {list(indices)} of a holding that has {ends[-1]}: ask for blobs it has")
-    drawn: list[bytes] = []
-    for number, group in groupby(indices, lambda index: next(n for n, end in enumerate(ends) if index < end)):
-        blobs = kzg.blobs(get(pieces[number].cid))
-        first = ends[number] - len(blobs)
-        drawn += [blobs[index - first] for index in group]
-    return kzg.prove(seed, indices, drawn, commitments)
 
 
 def cut_leaves(piece: bytes) -> list[bytes]:

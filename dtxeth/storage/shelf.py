@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from dtxeth.crypto import kzg, merkle
 from dtxeth.errors import InputError, StorageError, UnknownNameError
 from dtxeth.storage.blockstore import BlockStore
-from dtxeth.storage.pieces import SLICE_SIZE, leaf_count, subtree_roots
+from dtxeth.storage.pieces import FULL_LEAVES, SLICE_SIZE, leaf_count, subtree_roots
+from dtxeth.storage.possession import prove_blobs
+from dtxeth.storage.prover import cut_leaves, prove
 from dtxeth.storage.records import Records, StoredHolding, StoredPiece
 
 
@@ -146,6 +148,35 @@ class Shelf:
         found = [piece.commitments or self.commit(piece.cid) for piece in self._records.pieces(holding)]
         joined = b"".join(found)
         return [joined[start : start + kzg.POINT_SIZE] for start in range(0, len(joined), kzg.POINT_SIZE)]
+
+    def prove_merkle(self, holding: StoredHolding, indices: Sequence[int]) -> bytes:
+        """Answer a Merkle challenge, reading only the full pieces that it concerns, and the short ones if it does.
+
+        Raises:
+            InputError: An index out of range.
+            IntegrityError: A block was altered.
+            UnknownNameError: A block is missing.
+        """
+        pieces = self._records.pieces(holding)
+        full = leading_full(pieces)
+        roots = [piece.root or self.root_of(piece.cid) for piece in pieces[:full]]
+
+        def read(subtree: int) -> list[bytes]:
+            if subtree < full:
+                return cut_leaves(self.store.block_get(pieces[subtree].cid))
+            rest = [leaf for piece in pieces[full:] for leaf in cut_leaves(self.store.block_get(piece.cid))]
+            return rest[(subtree - full) * FULL_LEAVES : (subtree - full + 1) * FULL_LEAVES]
+
+        return prove(indices, [*roots, *holding.tail], read).to_bytes()
+
+    def prove_kzg(self, holding: StoredHolding, indices: Sequence[int], seed: bytes) -> bytes:
+        """Answer a KZG challenge, reading only the pieces that it concerns; raises as :meth:`prove_merkle`."""
+        pieces = self._records.pieces(holding)
+        sizes = [piece.size for piece in pieces]
+        commitments = self.commitments(holding)
+        return prove_blobs(
+            seed, indices, sizes, commitments, lambda number: self.store.block_get(pieces[number].cid)
+        )
 
     # --- helpers ---
 

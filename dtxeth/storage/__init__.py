@@ -31,10 +31,12 @@ from dtxeth.storage.placement import Candidate, candidate
 from dtxeth.storage.prover import Proof
 from dtxeth.storage.pusher import Progress
 from dtxeth.storage.requests import Credentials, RequestSigner
+from dtxeth.storage.revision import Change, Revised, prepare_revision
 from dtxeth.storage.uploader import Terms, Upload, upload
 
 __all__ = [
     "Candidate",
+    "Change",
     "Claim",
     "Credentials",
     "FileInfo",
@@ -46,6 +48,7 @@ __all__ = [
     "Redundancy",
     "RemoteFile",
     "RequestSigner",
+    "Revised",
     "StorageNode",
     "StorageNodeApi",
     "Terms",
@@ -53,6 +56,7 @@ __all__ = [
     "authorized_file_key",
     "candidate",
     "owned_file_key",
+    "prepare_revision",
     "public_key_of",
     "seal_info",
     "unseal_info",

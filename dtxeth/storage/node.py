@@ -246,7 +246,8 @@ class StorageNode:
         owner = self._gate.admit(credentials, "GET", api.outline_of(file_id))
         for held in self._published(self._records.holdings_of(file_id)):
             if held.owner == owner and held.stage is Stage.LIVE and held.claim is not None:
-                full, tail = [], []
+                full: list[bytes] = []
+                tail: list[bytes] = []
                 if held.claim.root != _NO_ROOT:
                     full, tail, _ = self._shelf.merkle(self._records.pieces(held))
                 commitments = self._shelf.commitments(held) if held.claim.blob_count else []

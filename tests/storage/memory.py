@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from dtxeth.chain import Account, Contracts
 from dtxeth.chain.bindings.types import Acknowledgement, Possession, Role
 from dtxeth.crypto import kzg, merkle
-from dtxeth.errors import InputError, IntegrityError, NodeError, UnknownNameError
+from dtxeth.errors import InputError, IntegrityError, UnknownNameError
 from dtxeth.storage import RemoteFile, RequestSigner, Terms, Upload, owned_file_key, public_key_of, upload
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.api import Claim, NodeStatus
@@ -32,10 +32,11 @@ class MemoryNode:
 
     account: Account
     contracts: Contracts
+    owner: str
     capacity: int = 1 << 40
     drafts: dict[bytes, list[bytes]] = field(default_factory=dict)
     held: dict[bytes, list[bytes]] = field(default_factory=dict)
-    signed: dict[bytes, bytes] = field(default_factory=dict)
+    signed: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     before: Callable[..., None] = lambda *_: None
     after: Callable[[str, bytes], bytes] = lambda _, data: data
 
@@ -83,14 +84,10 @@ class MemoryNode:
                 raise IntegrityError("other commitments")
         if claim.size != sum(map(len, pieces)):
             raise IntegrityError("another size")
-        self.signed[file_id] = draft
-        owner = self.contracts.file_registry.chain
-        assert owner
+        self.signed[file_id] = draft, claim.version
         return sign_acknowledgement(
             self.account, registry, file_id, self.owner, claim, registry.chain.now() + 600
         )
-
-    owner: str = ""
 
     def abandon(self, _: object, file_id: bytes, draft: bytes) -> None:
         self.before("abandon")
@@ -119,12 +116,12 @@ class MemoryNode:
         """Make the acknowledged draft the holding, or drop it, as the chain says."""
         registry = self.contracts.file_registry
         number = registry.holding_on(file_id, self.account.address)
-        draft = self.drafts.pop(self.signed.pop(file_id, b""), None)
-        self.drafts.clear()
+        draft, version = self.signed.pop(file_id, (b"", 0))
         if not number:
             self.held.pop(file_id, None)
-        elif draft is not None and registry.holding(number).size == sum(map(len, draft)):
-            self.held[file_id] = draft
+        elif registry.holding(number).version == version:
+            self.held[file_id] = self.drafts[draft]
+        self.drafts.clear()
 
     def _holding(self, file_id: bytes) -> object:
         registry = self.contracts.file_registry
@@ -149,6 +146,8 @@ class Town:
     owner: Account
     nodes: dict[str, MemoryNode]
 
+    made: set[tuple[int, int, Possession]] = field(default_factory=set)
+
     def namespace(self, needed: int, total: int, possession: Possession = Possession.MERKLE) -> bytes:
         name = f"{needed} of {total} {possession.name}"
         namespace = self.contracts.file_registry.namespace_id_of(self.owner.address, name)
@@ -156,8 +155,6 @@ class Town:
             self.contracts.file_registry.add_namespace(name, needed, total, possession, sender=self.owner)
             self.made.add((needed, total, possession))
         return namespace
-
-    made: set[tuple[int, int, Possession]] = field(default_factory=set)
 
     @property
     def signer(self) -> RequestSigner:
@@ -214,8 +211,5 @@ def town(contracts: Contracts, accounts: list[Account]) -> Town:
             Role.STORAGE, f"node{number}", "inproc:", bytes(32), capacity,
             sender=account, value=contracts.node_registry.stake_for(capacity),
         )  # fmt: skip
-        nodes[account.address] = MemoryNode(account, contracts, owner=owner.address)
+        nodes[account.address] = MemoryNode(account, contracts, owner.address)
     return Town(contracts, owner, nodes)
-
-
-__all__ = ["MemoryNode", "NodeError", "Town", "replace", "town"]

@@ -1,4 +1,4 @@
-"""Per-node encryption, holding roots from subtrees, proofs from single pieces, and placement."""
+"""Per-node encryption, holding roots from subtrees, proofs from single pieces."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import secrets
 
 import pytest
 from eth_utils import to_checksum_address
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dtxeth.crypto import merkle
-from dtxeth.errors import InputError, NotEnoughNodesError
+from dtxeth.errors import InputError
 from dtxeth.storage.pieces import (
     FULL_LEAVES,
     SLICE_SIZE,
     encrypt_piece,
     holding_root,
     leaf_count,
-    slice_count,
     subtree_roots,
 )
-from dtxeth.storage.placement import place
 from dtxeth.storage.prover import cut_leaves, prove
 from dtxeth.storage.seal import new_file_key
 
@@ -29,7 +27,6 @@ NODE, OTHER = (to_checksum_address(bytes([number]) * 20) for number in (1, 2))
 
 def test_sizes_of_the_design() -> None:
     assert SLICE_SIZE == 8 * 126_976 == 4096 * 248 < 1 << 20
-    assert (slice_count(1), slice_count(SLICE_SIZE), slice_count(SLICE_SIZE + 1)) == (1, 1, 2)
     assert FULL_LEAVES & (FULL_LEAVES - 1) == 0
 
 
@@ -106,44 +103,3 @@ def test_leaves_that_are_not_there() -> None:
         prove([FULL_LEAVES], [bytes(32)], lambda _: [b"x"])
     with pytest.raises(InputError, match="has no root"):
         holding_root([])
-
-
-# --- placement ---
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 4), st.lists(st.integers(0, 30), min_size=1, max_size=8))
-def test_placement_is_distinct_complete_and_optimal(slices: int, replicas: int, rooms: list[int]) -> None:
-    free = {f"node{number}": room * SLICE_SIZE + 7 for number, room in enumerate(rooms)}
-    # With one place a node reserved for the manifest, a placement exists if and only if:
-    possible = sum(min(max(room - 1, 0), slices) for room in rooms) >= slices * replicas
-    try:
-        placed = place(slices, replicas, free)
-    except NotEnoughNodesError:
-        assert not possible
-        return
-    assert possible
-    assert all(
-        len(set(numbers)) == len(numbers) <= free[node] // SLICE_SIZE - 1 for node, numbers in placed.items()
-    )
-    copies = [number for numbers in placed.values() for number in numbers]
-    assert sorted(copies) == sorted(list(range(slices)) * replicas)
-    assert all(slices - 1 not in numbers[:-1] for numbers in placed.values())
-
-
-def test_placement_spreads_and_shuffles() -> None:
-    placed = place(400, 2, {f"node{number}": 1 << 40 for number in range(4)})
-    assert all(len(numbers) == 200 for numbers in placed.values())
-    assert all(numbers != sorted(numbers) for numbers in placed.values())
-
-
-def test_placement_fills_what_is_emptiest() -> None:
-    placed = place(10, 1, {"large": 100 * SLICE_SIZE, "small": 50 * SLICE_SIZE})
-    assert list(placed) == ["large"]
-
-
-def test_too_few_nodes_and_too_little_room() -> None:
-    with pytest.raises(NotEnoughNodesError, match="1 usable storage nodes, 2 replicas"):
-        place(1, 2, {"node": 1 << 40})
-    with pytest.raises(NotEnoughNodesError, match="no room for 3 slices"):
-        place(3, 2, {"a": 3 * SLICE_SIZE, "b": 3 * SLICE_SIZE})

@@ -78,8 +78,7 @@ def test_one_transaction_publishes_everything(world: World) -> None:
 
 def test_every_slice_is_on_two_nodes_and_never_the_same_bytes(world: World) -> None:
     manifest = world.upload(DATA).manifest
-    assert manifest.slices == SLICES
-    assert [len({held.node for held, _ in replicas}) for replicas in manifest.replicas()] == [2] * SLICES
+    assert [len({node for node, _ in places.values()}) for places in manifest.shards()] == [2] * SLICES
     digests = [piece.digest for held in manifest.nodes for piece in held.pieces]
     assert len(set(digests)) == 2 * SLICES
 
@@ -148,7 +147,7 @@ def test_download_with_each_single_node_down(world: World) -> None:
 
 def test_download_names_the_nodes_when_too_many_are_down(world: World) -> None:
     stored = world.publish(DATA)
-    first, second = (held.node for held, _ in stored.manifest.replicas()[0])
+    first, second = (node for node, _ in stored.manifest.shards()[0].values())
     world.nodes[first] = Down()
     del world.nodes[second]
     # Somebody else may still serve the manifest, but nobody has the first slice.
@@ -159,8 +158,8 @@ def test_download_names_the_nodes_when_too_many_are_down(world: World) -> None:
 @pytest.mark.parametrize("method", ["get_piece", "get_manifest"])
 def test_lying_node_is_noticed_named_and_routed_around(world: World, method: str) -> None:
     stored = world.publish(DATA)
-    first_asked = {"get_piece": stored.manifest.replicas()[0][0][0], "get_manifest": stored.manifest.nodes[0]}
-    liar = first_asked[method].node
+    registry = world.contracts.file_registry
+    liar = registry.holding(registry.holdings_of(stored.file_id)[0]).node
     world.nodes[liar] = Lying(world.nodes[liar], method)
     remote = world.open(stored.file_id)
     assert remote.read() == DATA
@@ -179,10 +178,12 @@ def test_all_nodes_lie(world: World) -> None:
 
 def test_upload_replaces_a_node_that_fails_half_way(world: World) -> None:
     class Failing(Lying):
-        def put_piece(self, credentials: object, file_id: bytes, position: int, piece: bytes) -> None:
+        def put_piece(
+            self, credentials: object, file_id: bytes, draft: bytes, position: int, piece: bytes
+        ) -> None:
             if position == 1:
                 raise ConnectionResetError("connection reset by peer")
-            self._node.put_piece(credentials, file_id, position, piece)
+            self._node.put_piece(credentials, file_id, draft, position, piece)
 
     failing = next(iter(world.nodes))
     world.nodes[failing] = Failing(world.nodes[failing])
@@ -196,7 +197,9 @@ def test_upload_replaces_a_node_that_fails_half_way(world: World) -> None:
 def test_upload_without_enough_nodes(world: World) -> None:
     for address in list(world.nodes)[:3]:
         world.nodes[address] = Down()
-    with pytest.raises(NotEnoughNodesError, match=r"1 usable storage nodes, 2 replicas.*connection refused"):
+    with pytest.raises(
+        NotEnoughNodesError, match=r"1 usable storage nodes, 2 are needed for 1 of 2.*connection refused"
+    ):
         world.upload(DATA)
     assert all(node.status().used == 0 for node in world.real)
 
@@ -204,8 +207,8 @@ def test_upload_without_enough_nodes(world: World) -> None:
 @pytest.mark.parametrize("change", [{"signature": bytes(65)}, {"root": bytes(32)}, {"deadline": 1 << 40}])
 def test_acknowledgement_of_something_else_is_noticed(world: World, change: dict[str, object]) -> None:
     class Forging(Lying):
-        def acknowledge(self, credentials: object, file_id: bytes, claim: object) -> object:
-            return replace(self._node.acknowledge(credentials, file_id, claim), **change)
+        def acknowledge(self, credentials: object, file_id: bytes, draft: bytes, claim: object) -> object:
+            return replace(self._node.acknowledge(credentials, file_id, draft, claim), **change)
 
     address = next(iter(world.nodes))
     world.nodes[address] = Forging(world.nodes[address])

@@ -69,7 +69,7 @@ class LocalConfig(TomlConfig):
 
 
 class OwnerConfig(TomlConfig):
-    """``NAME.toml`` of a data owner: how applications for its files are answered."""
+    """``NAME.toml`` of a data owner: how applications for its files are answered, and how these are looked after."""
 
     manual: bool = False
     """Leave them to be answered by hand."""
@@ -85,3 +85,9 @@ class OwnerConfig(TomlConfig):
     """Accounts that may be handed the files; by default the executors of the owner's own network process."""
     max_tasks: int = Field(default=16, ge=0)
     """Tasks of a kind that one file may take part in."""
+    challenges_per_day: float = Field(default=4.0, ge=0, le=1440)
+    """How often each holding of a file is challenged, on average, at random times; 0 for never."""
+    offline_grace_seconds: int = Field(default=3600, ge=0)
+    """Chain time for which a storage node may be offline by its own will before its pieces are moved."""
+    repairs: bool = True
+    """Whether pieces on nodes that are lost, caught, offline or draining are moved to others."""

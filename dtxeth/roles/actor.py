@@ -52,6 +52,11 @@ class Actor:
         """Whether it works on something in the background."""
         return False
 
+    @property
+    def due(self) -> int | None:
+        """See :attr:`~dtxeth.roles.network.Worker.due`."""
+        return None
+
     def step(self) -> bool:
         """Do everything that can be done now; returns whether anything was."""
         return False
@@ -112,23 +117,22 @@ class Actor:
         )
 
     def enlist(self, role: Role, capacity: int = 0) -> None:
-        """Register this actor as a node, or come back online.
+        """Register this actor as a node, unless it is one.
 
         Args:
             role: Storage or executor; an account keeps it for good.
-            capacity: Bytes that a storage node offers.
+            capacity: Bytes that a storage node offers, with the stake that they need.
 
         Raises:
-            ContractRevert: The name is taken, or the account has another role.
+            ContractRevert: The name is taken.
+            ChainError: The account cannot pay the stake.
         """
         nodes = self.contracts.node_registry
         try:
-            node = nodes.node_of(self.address)
+            nodes.node_of(self.address)
         except reverts.UnknownNode:
-            nodes.register(role, self.name, f"local://{self.name}", bytes(32), capacity, sender=self.account)
-            return
-        if not node.online:
-            nodes.set_online(True, sender=self.account)
+            stake, endpoint = nodes.stake_for(capacity), f"local://{self.name}"
+            nodes.register(role, self.name, endpoint, bytes(32), capacity, sender=self.account, value=stake)
 
     def online_nodes(self, role: Role) -> list[str]:
         """Addresses of the nodes of a role that are online, in the order of registration."""
@@ -137,9 +141,10 @@ class Actor:
         return [node for node in registered if nodes.is_online(node, role)]
 
     def withdraw(self) -> int:
-        """Take what the contracts owe this account: rewards, refunds, deposits; returns wei."""
+        """Take what the contracts owe this account: rewards, refunds, deposits, stakes; returns wei."""
         taken = 0
-        for contract in (self.contracts.task_registry, self.contracts.storage_challenge):
+        contracts = self.contracts
+        for contract in (contracts.task_registry, contracts.storage_challenge, contracts.node_registry):
             owed = contract.credit_of(self.address)
             if owed:
                 contract.withdraw(sender=self.account)

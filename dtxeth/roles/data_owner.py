@@ -7,22 +7,21 @@ from dataclasses import dataclass
 import structlog
 
 from dtxeth.chain import Account
-from dtxeth.chain.bindings.events import AuthorizationApplied, ChallengeOpened, PartyInvited, TaskPublished
-from dtxeth.chain.bindings.types import AuthorizationStatus, ChallengeStatus, Fault
+from dtxeth.chain.bindings.events import AuthorizationApplied, PartyInvited, TaskPublished
+from dtxeth.chain.bindings.types import Algorithm, AuthorizationStatus, ChallengeStatus, Fault
 from dtxeth.errors import DtxethError, PolicyError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.actor import public_reason
-from dtxeth.roles.challenges import draw_if_due
+from dtxeth.roles.care import DEFAULT_CARE, Care
+from dtxeth.roles.challenger import choose_algorithm
+from dtxeth.roles.detection import COUNTS
 from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.files import FileRef, file_id_of
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
 
 log = structlog.get_logger(__name__)
-
-LEAVES = 10
-"""Leaves per challenge: a node that lost 5 % of its leaves is caught by one challenge in 2.5."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class ChallengeResult:
         challenge_id: Its number on chain.
         node: Address of the challenged node.
         status: Proved, failed or void.
-        fault: Why it failed: a wrong answer, or none.
+        fault: Why it failed: a wrong answer, or none in time.
     """
 
     challenge_id: int
@@ -45,7 +44,7 @@ class ChallengeResult:
 class DataOwner(FileOwner):
     """Owns files and decides about them.
 
-    As a worker it answers applications by its policy, and draws and closes the challenges that it opened.
+    As a worker it answers applications by its policy, and looks after its files.
 
     Args:
         network: The surroundings.
@@ -53,16 +52,23 @@ class DataOwner(FileOwner):
         name: What people call it.
         policy: Rules for applications; its floors travel with every approval.
         manual: Leave applications to :meth:`approve` and :meth:`reject`.
+        care: How its worker looks after the files.
     """
 
     def __init__(
-        self, network: Network, account: Account, name: str, policy: Policy, *, manual: bool = False
+        self,
+        network: Network,
+        account: Account,
+        name: str,
+        policy: Policy,
+        *,
+        manual: bool = False,
+        care: Care = DEFAULT_CARE,
     ) -> None:
-        super().__init__(network, account, name)
+        super().__init__(network, account, name, care)
         self.policy = policy
         self.manual = manual
         self._applications = Inbox(network.index, AuthorizationApplied, owner=self.address)
-        self._challenges = Inbox(network.index, ChallengeOpened, challenger=self.address)
 
     # --- authorizations ---
 
@@ -98,47 +104,52 @@ class DataOwner(FileOwner):
 
     # --- challenges ---
 
-    def challenge(self, file: FileRef, leaves: int = LEAVES) -> list[ChallengeResult]:
+    def challenge(
+        self, file: FileRef, count: int | None = None, algorithm: Algorithm | None = None
+    ) -> list[ChallengeResult]:
         """Have every node that holds a file prove it, and wait for the outcome.
 
         Args:
             file: One of this owner's files.
-            leaves: Leaves of each holding to prove, 1 to 32.
+            count: Leaves (1 to 32; 10 by default) or blobs (1 to 16; 8 by default) of each holding to prove.
+            algorithm: What to ask for; by default what its namespace asks for, one of both at random.
 
         Raises:
             ContractRevert: Not this owner's live file, or challenged too recently.
         """
         opened = [
-            self.open_challenge(holding, leaves)
+            self.open_challenge(holding, count, algorithm)
             for holding in self.contracts.file_registry.holdings_of(file_id_of(file))
         ]
         return [self._await(challenge_id) for challenge_id in opened]
 
-    def open_challenge(self, holding_id: int, leaves: int = LEAVES) -> int:
-        """Open a challenge of one holding, with the deposit that pays for the answer; returns its number."""
-        challenges = self.contracts.storage_challenge
-        deposit = challenges.deposit_for(leaves)
-        receipt = challenges.open(holding_id, leaves, sender=self.account, value=deposit)
-        return receipt.event(ChallengeOpened).challenge_id
+    def open_challenge(
+        self, holding_id: int, count: int | None = None, algorithm: Algorithm | None = None
+    ) -> int:
+        """Open a challenge of one holding, as :meth:`challenge` does; returns its number."""
+        record = self.contracts.file_registry.holding(holding_id)
+        asked = choose_algorithm(record) if algorithm is None else algorithm
+        return self.challenger.open(holding_id, asked, COUNTS[asked] if count is None else count)
 
     def _await(self, challenge_id: int) -> ChallengeResult:
         """Wait until a challenge is decided; a node that does not answer is waited for to the deadline."""
+        challenges = self.contracts.storage_challenge
 
         def decided() -> ChallengeResult | None:
-            record = self.contracts.storage_challenge.challenge(challenge_id)
+            record = challenges.challenge(challenge_id)
             if record.status in (ChallengeStatus.OPENED, ChallengeStatus.TO_PROVE):
                 return None
-            return ChallengeResult(challenge_id, record.node, record.status, record.fault)
+            node = self.contracts.file_registry.holding(record.holding_id).node
+            return ChallengeResult(challenge_id, node, record.status, record.fault)
 
-        patience = self.contracts.storage_challenge.rules().answer_window + 1
+        patience = challenges.rules().answer_window + 1
         return self.network.wait(decided, f"challenge {challenge_id}", patience=patience)
 
     # --- the worker ---
 
     def step(self) -> bool:
-        """Answer applications by the policy, draw and close challenges."""
-        answered = self._applications.work(self._answer)
-        return self._challenges.work(self._follow) or answered
+        """Answer applications by the policy, and look after the files."""
+        return self._applications.work(self._answer) | self.watch()
 
     def _answer(self, applied: AuthorizationApplied) -> Outcome:
         record = self.contracts.file_authorization.authorization(applied.authorization_id)
@@ -179,17 +190,3 @@ class DataOwner(FileOwner):
         self.policy.admit(
             spec, record.requester, self.tasks_before(applied.file_id, applied.task_id, record.kind)
         )
-
-    def _follow(self, opened: ChallengeOpened) -> Outcome:
-        challenges = self.contracts.storage_challenge
-        record = challenges.challenge(opened.challenge_id)
-        match record.status:
-            case ChallengeStatus.OPENED:
-                return draw_if_due(self.network, self.account, opened)
-            case ChallengeStatus.TO_PROVE if self.network.chain.now() > record.deadline:
-                challenges.close(opened.challenge_id, sender=self.account)
-                return Outcome.MOVED
-            case ChallengeStatus.TO_PROVE:
-                return Outcome.WAITING
-            case _:
-                return Outcome.DONE

@@ -15,6 +15,7 @@ from dtxeth.errors import ConfigError, DtxethError, PeerError, PolicyError, Unkn
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
 from dtxeth.roles.actor import public_reason
+from dtxeth.roles.care import Care
 from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
@@ -46,7 +47,8 @@ class Executor(FileOwner):
     default_replicas = 2
 
     def __init__(self, network: Network, account: Account, name: str, home: Path) -> None:
-        super().__init__(network, account, name)
+        # Predictions are fetched within days: they are kept in repair, but not challenged.
+        super().__init__(network, account, name, Care(challenges_per_day=0))
         self.home = home
         self.on_trained: Callable[[int, Training], None] | None = None
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
@@ -59,8 +61,8 @@ class Executor(FileOwner):
         return any(run.is_alive() for run in self._runs.values())
 
     def step(self) -> bool:
-        """Move every task that names this executor as far as it goes now."""
-        return self._invitations.work(self._advance)
+        """Move every task that names this executor as far as it goes now, and look after its files."""
+        return self._invitations.work(self._advance) | self.watch()
 
     def keep(self, task_id: int, training: Training) -> None:
         """Store this executor's part of a model, sealed under its account's key."""

@@ -1,4 +1,4 @@
-"""Whoever stores files: data owners their samples, executors the predictions that they deliver."""
+"""Storing and reading files: data owners their samples, executors the predictions that they deliver."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded
+from dtxeth.chain.bindings.events import FilePublished
 from dtxeth.chain.bindings.types import Role
 from dtxeth.errors import DataError, InputError, NotEnoughNodesError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.table import Table
 from dtxeth.roles import grants
-from dtxeth.roles.actor import Actor
+from dtxeth.roles.file_keeper import FileKeeper
 from dtxeth.roles.files import FileRef, StoredFile
-from dtxeth.storage import StorageNodeApi, Terms, owned_file_key, unseal_info, upload, wrap_file_key
+from dtxeth.storage import StorageNodeApi, Terms, owned_file_key, upload, wrap_file_key
 
 DAY = 24 * 3600
 
@@ -27,23 +27,11 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
 
-class FileOwner(Actor):
-    """Owns namespaces and files."""
+class FileOwner(FileKeeper):
+    """Stores files, reads them, and hands them to others."""
 
     default_replicas: int | None = None
     """Replicas of a namespace that is added by uploading into it; None: it has to be added first."""
-
-    def add_namespace(self, name: str, replicas: int = 2) -> None:
-        """Add a namespace.
-
-        Args:
-            name: Unique among this owner's; public.
-            replicas: How many storage nodes hold each slice.
-
-        Raises:
-            ContractRevert: The name is taken or too long, or the number is out of range.
-        """
-        self.contracts.file_registry.add_namespace(name, replicas, sender=self.account)
 
     def upload(
         self,
@@ -79,13 +67,6 @@ class FileOwner(Actor):
                 return self._store(reader, path.name, namespace, rows, columns, days, progress)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from None
-
-    def files(self) -> list[StoredFile]:
-        """This owner's files, in the order of publication."""
-        self.network.index.sync()
-        return [
-            self._describe(event) for event in self.network.index.events(FilePublished, owner=self.address)
-        ]
 
     def download(self, file: FileRef, destination: Path | str, progress: Progress | None = None) -> int:
         """Fetch, verify and decrypt a file of this owner's.
@@ -158,42 +139,23 @@ class FileOwner(Actor):
         receipt = self.contracts.file_registry.publish(
             stored.publication, stored.acknowledgements, sender=self.account
         )
-        return self._describe(receipt.event(FilePublished))
+        return self.describe(receipt.event(FilePublished))
 
     def _namespace(self, name: str) -> bytes:
-        self.network.index.sync()
-        own = self.network.index.events(NamespaceAdded, owner=self.address)
-        if name not in [added.name for added in own]:
+        try:
+            return self.namespace_id(name)
+        except UnknownNameError:
             if self.default_replicas is None:
-                known = ", ".join(sorted(added.name for added in own)) or "none"
-                raise UnknownNameError(
-                    f"{self.name} has no namespace {name!r} (there are: {known}): add it first"
-                )
-            if (online := len(self._reachable_nodes())) < self.default_replicas:
-                raise NotEnoughNodesError(
-                    f"{online} usable storage nodes, {self.default_replicas} replicas: start more nodes"
-                )
-            self.add_namespace(name, self.default_replicas)
-        return self.contracts.file_registry.namespace_id_of(self.address, name)
+                raise
+        if (online := len(self._reachable_nodes())) < self.default_replicas:
+            raise NotEnoughNodesError(
+                f"{online} usable storage nodes, {self.default_replicas} replicas: start more nodes"
+            )
+        return self.add_namespace(name, self.default_replicas)
 
     def _reachable_nodes(self) -> dict[str, StorageNodeApi]:
         reachable = self.network.storage_nodes_by_address()
         return {node: reachable[node] for node in self.online_nodes(Role.STORAGE) if node in reachable}
-
-    def _describe(self, event: FilePublished) -> StoredFile:
-        files = self.contracts.file_registry
-        _, versions = self.contracts.key_registry.key_of(self.address)
-        info = unseal_info(event.sealed_info, owned_file_key(self.account, files, event.file_id, versions))
-        return StoredFile(
-            id=event.file_id,
-            name=info.name,
-            owner=event.owner,
-            namespace=files.namespace_of(event.namespace_id).name,
-            size=event.size,
-            rows=event.rows,
-            published_at=event.published_at,
-            expires_at=event.expires_at,
-        )
 
 
 def _shape(path: Path, id: str | None, label: str | None, binary: bool) -> tuple[int, tuple[str, ...]]:

@@ -44,8 +44,13 @@ class Inbox(Generic[E]):
         self._block = 0
         self._open: list[E] = []
 
-    def work(self, handle: Callable[[E], Outcome]) -> bool:
-        """Look at every open event once.
+    @property
+    def open(self) -> tuple[E, ...]:
+        """The events that are not yet dealt with, as far as :meth:`work` has seen."""
+        return tuple(self._open)
+
+    def work(self, handle: Callable[[E], Outcome], urgency: Callable[[E], int] | None = None) -> bool:
+        """Look at every open event once, the least ``urgency`` first, else in the order of the chain.
 
         What others did must not stop this actor: an event that cannot be dealt with, because a deadline has lapsed
         or somebody broke a rule, stays open, and the chain says next time whether there is still something to do.
@@ -54,6 +59,8 @@ class Inbox(Generic[E]):
             Whether something was done about any of them.
         """
         self._take_new()
+        if urgency is not None:
+            self._open.sort(key=urgency)
         outcomes = [(event, self._attempt(handle, event)) for event in self._open]
         self._open = [event for event, outcome in outcomes if outcome is not Outcome.DONE]
         return any(outcome is Outcome.MOVED for _, outcome in outcomes)

@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, cast
@@ -17,6 +18,7 @@ from dtxeth.chain import (
     Contracts,
     Deployment,
     EventIndex,
+    Parameters,
     create_keystore,
     deploy,
     list_keystores,
@@ -28,6 +30,7 @@ from dtxeth.config import LocalConfig, OwnerConfig
 from dtxeth.errors import ConfigError, InputError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles.actor import Actor
+from dtxeth.roles.care import Care
 from dtxeth.roles.data_owner import DataOwner
 from dtxeth.roles.executor import Executor
 from dtxeth.roles.network import Network
@@ -63,6 +66,7 @@ class LocalNetwork(Network):
         url: JSON-RPC URL of a development node, such as anvil's; by default the chain is in the process.
         ipfs: Multiaddr of an IPFS daemon's RPC, such as ``/ip4/127.0.0.1/tcp/5001``, where the storage nodes keep
             their pieces; by default each has a folder.
+        parameters: What the contracts are told: stakes, deadlines, slots; by default what they are in earnest.
 
     Raises:
         ConfigError: A number is out of range, or ``home`` has a network already.
@@ -79,6 +83,7 @@ class LocalNetwork(Network):
         home: Path | str | None = None,
         url: str | None = None,
         ipfs: str | None = None,
+        parameters: Parameters | None = None,
     ) -> None:
         config = LocalConfig.of(
             "the network", storage_nodes=storage_nodes, executors=executors, url=url, ipfs=ipfs
@@ -99,7 +104,7 @@ class LocalNetwork(Network):
             config.save(folder / "network.toml")
             self.home, self.config = folder, config
             deployer = self._account(chain, "deployer", "deployer")
-            self._start(chain, deploy(chain, deployer, directory=folder / DEPLOYMENTS))
+            self._start(chain, deploy(chain, deployer, parameters, folder / DEPLOYMENTS))
 
     @classmethod
     def open(cls, home: Path | str) -> Self:
@@ -132,7 +137,9 @@ class LocalNetwork(Network):
                 come_back(keystore.name)
         self.index.sync()
 
-    def data_owner(self, name: str, policy: Policy | None = None, *, manual: bool = False) -> DataOwner:
+    def data_owner(
+        self, name: str, policy: Policy | None = None, *, manual: bool = False, care: Care | None = None
+    ) -> DataOwner:
         """The data owner of this name, who joins the network if new.
 
         Args:
@@ -140,15 +147,18 @@ class LocalNetwork(Network):
             policy: Rules by which it answers applications for its files; by default those that it had before, or the
                 default ones.
             manual: Leave applications to be answered by hand.
+            care: How its worker looks after its files; by default as before, or the default way.
 
         Raises:
             ConfigError: Its ``owner.toml`` is not valid.
         """
         path = self.home / "owners" / f"{name}.toml"
         known = OwnerConfig.load(path) if path.exists() else OwnerConfig()
-        config = known if policy is None and not manual else _to_config(policy or Policy(), manual)
+        config = known if policy is None and not manual else _with_policy(known, policy or Policy(), manual)
+        if care is not None:
+            config = OwnerConfig.of("the care", **config.model_dump() | asdict(care))
         owner = self._join("owner", name, lambda account: DataOwner(self, account, name, _to_policy(config)))
-        owner.policy, owner.manual = _to_policy(config), config.manual
+        owner.policy, owner.manual, owner.care = _to_policy(config), config.manual, _to_care(config)
         owner.default_replicas = DEFAULT_REPLICAS
         path.parent.mkdir(exist_ok=True, mode=0o700)
         config.save(path)
@@ -258,17 +268,17 @@ def _read_secret(path: Path) -> str:
         ) from None
 
 
-def _to_config(policy: Policy, manual: bool) -> OwnerConfig:
-    return OwnerConfig.of(
-        "the policy",
-        manual=manual,
-        min_rows=policy.min_rows,
-        max_leverage=policy.max_leverage,
-        requesters=None if policy.requesters is None else sorted(policy.requesters),
-        algorithms=None if policy.algorithms is None else sorted(policy.algorithms),
-        executors=None if policy.executors is None else sorted(policy.executors),
-        max_tasks=policy.max_tasks,
-    )
+def _with_policy(config: OwnerConfig, policy: Policy, manual: bool) -> OwnerConfig:
+    rules = {
+        "manual": manual,
+        "min_rows": policy.min_rows,
+        "max_leverage": policy.max_leverage,
+        "requesters": None if policy.requesters is None else sorted(policy.requesters),
+        "algorithms": None if policy.algorithms is None else sorted(policy.algorithms),
+        "executors": None if policy.executors is None else sorted(policy.executors),
+        "max_tasks": policy.max_tasks,
+    }
+    return OwnerConfig.of("the policy", **config.model_dump() | rules)
 
 
 def _to_policy(config: OwnerConfig) -> Policy:
@@ -280,3 +290,7 @@ def _to_policy(config: OwnerConfig) -> Policy:
         executors=None if config.executors is None else frozenset(config.executors),
         max_tasks=config.max_tasks,
     )
+
+
+def _to_care(config: OwnerConfig) -> Care:
+    return Care(config.challenges_per_day, config.offline_grace_seconds, config.repairs)

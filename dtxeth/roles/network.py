@@ -7,15 +7,23 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import structlog
+
 from dtxeth.chain import Chain, Contracts, EventIndex
-from dtxeth.errors import TaskError
+from dtxeth.errors import ChainUnavailableError, TaskError
+from dtxeth.roles.health import NetworkHealth, NodeHealth, network_health, node_health
 from dtxeth.storage import StorageNodeApi
 from dtxeth.transport.channel import Channel, memory_channels
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 IDLE_BLOCKS = 8
 """Blocks mined on an idle development chain before a wait gives up: more than the delay of a draw."""
+
+MAX_REST = 15.0
+"""Seconds between attempts to reach a chain that is away: a fraction of any answer window."""
 
 
 class Worker(Protocol):
@@ -24,6 +32,10 @@ class Worker(Protocol):
     @property
     def busy(self) -> bool:
         """Whether it works on something in the background that will change the chain by itself."""
+
+    @property
+    def due(self) -> int | None:
+        """Chain time at which it has something to do even if nothing happens on the chain; None: never."""
 
     def step(self) -> bool:
         """Do everything that can be done now.
@@ -104,7 +116,64 @@ class Network:
             Whether any of them did something.
         """
         self.index.sync()
-        return any([worker.step() for worker in self._workers])  # noqa: C419 - each has its turn
+        return any([worker.step() for worker in list(self._workers)])  # noqa: C419 - each has its turn
+
+    def health(self) -> NetworkHealth:
+        """How healthy the whole network is: its storage nodes and files by level, from the chain."""
+        self.index.sync()
+        return network_health(self.contracts, self.index)
+
+    def health_of(self, node: str) -> NodeHealth:
+        """How healthy a storage node is.
+
+        Args:
+            node: Address of its account.
+
+        Raises:
+            UnknownNode: There is no such node.
+        """
+        return node_health(self.contracts, node)
+
+    def pass_time(self, seconds: int) -> None:
+        """Let chain time pass on a development chain, while the workers do everything in time.
+
+        Time leaps from one worker's appointment to the next: days take as long as what happens in them.
+
+        Args:
+            seconds: How much later than now the chain is afterwards, at least.
+
+        Raises:
+            InputError: This is not a development chain.
+        """
+        end = self.chain.now() + seconds
+        while True:
+            while self.pump():
+                pass
+            now = self.chain.now()
+            if now >= end:
+                return
+            dates = [date for worker in self._workers if (date := worker.due) is not None]
+            self.chain.advance(max(min(*dates, end, end), now + 1) - now)
+
+    def serve(self, stop: threading.Event, pause: float = 1.0) -> None:
+        """Drive the workers until told to stop, through times when the chain cannot be reached: what daemons do.
+
+        Args:
+            stop: Set it to stop.
+            pause: Seconds to rest when there is nothing to do; more and more of them while the chain is away.
+        """
+        rest = pause
+        while not stop.is_set():
+            try:
+                moved = self.pump()
+            except ChainUnavailableError as error:
+                log.warning("the chain is away, trying again", seconds=rest, reason=str(error))
+                stop.wait(rest)
+                rest = min(2 * rest, MAX_REST)
+                continue
+            rest = pause
+            if not moved:
+                stop.wait(pause)
 
     def wait(
         self, until: Callable[[], T | None], what: str, *, timeout: float = 3600.0, patience: int = 0

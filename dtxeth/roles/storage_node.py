@@ -1,17 +1,27 @@
-"""A storage node's worker: registers, and answers possession challenges; its pieces are the service's business."""
+"""A storage node: stake, heartbeats, answers to challenges, freeing space; its pieces are the service's business."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from dtxeth.chain import Account
-from dtxeth.chain.bindings.events import ChallengeOpened
-from dtxeth.chain.bindings.types import ChallengeStatus, Role
-from dtxeth.errors import DtxethError
+from dtxeth.chain import Account, reverts
+from dtxeth.chain.bindings.events import (
+    ChallengeDrawn,
+    ChallengeFailed,
+    ChallengeOpened,
+    ChallengeProved,
+    ChallengeVoided,
+    HoldingEnded,
+    HoldingReleased,
+)
+from dtxeth.chain.bindings.types import Algorithm, Challenge, ChallengeStatus, Role
+from dtxeth.errors import ContractRevert, DtxethError, IntegrityError
 from dtxeth.roles.actor import Actor
-from dtxeth.roles.challenges import draw_if_due
+from dtxeth.roles.challenges import carry_on
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
 from dtxeth.storage import NodeLimits
@@ -20,24 +30,37 @@ from dtxeth.storage.blockstore import BlockStore
 
 log = structlog.get_logger(__name__)
 
+DRAW_PATIENCE = 3
+"""Blocks that a node leaves the draw to the owner who asked for it."""
+
+RETRY = 15
+"""Seconds of chain time after which an answer that failed is tried again at the latest."""
+
+RELEASES = 50
+"""Holdings released in one transaction, of some 60,000 gas each."""
+
+_SWEEPING = (HoldingEnded, HoldingReleased, ChallengeProved, ChallengeFailed, ChallengeVoided)
+
 
 class StorageNode(Actor):
     """Holds pieces for data owners and proves on chain that it still does.
 
+    It is online from its registration on until its operator takes it offline; restarts change nothing about that.
+
     Args:
         network: The surroundings.
-        account: Signs acknowledgements and proofs.
+        account: Signs acknowledgements and proofs, and pays the stake.
         name: Name under which it registers, unique among storage nodes.
         home: Folder for its records.
         store: Where its pieces go.
-        capacity: Bytes that it offers.
+        capacity: Bytes that it offers; its stake follows.
     """
 
     def __init__(
         self, network: Network, account: Account, name: str, home: Path, store: BlockStore, capacity: int
     ) -> None:
         super().__init__(network, account, name)
-        self.home = home
+        self.home, self.capacity = home, capacity
         home.mkdir(parents=True, exist_ok=True)
         self.service = StorageService(
             account,
@@ -47,8 +70,14 @@ class StorageNode(Actor):
             NodeLimits(capacity),
             home / "node.sqlite",
         )
-        self._challenges = Inbox(network.index, ChallengeOpened, node=self.address)
+        self._drawn = Inbox(network.index, ChallengeDrawn, node=self.address)
+        self._opened = Inbox(network.index, ChallengeOpened, node=self.address)
+        self._complained: set[int] = set()
+        self._slot = self.contracts.node_registry.slot_seconds()
+        self._next_slot = 0
+        self._swept = network.index.block
         self.enlist(Role.STORAGE, capacity)
+        self._offer()
         network.open_door(self.address, self.service)
 
     def stop(self) -> None:
@@ -57,34 +86,185 @@ class StorageNode(Actor):
         self.network.remove_worker(self)
         self.service.close()
 
+    # --- what its operator decides ---
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has taken its stake back."""
+        nodes = self.contracts.node_registry
+        return not nodes.node_of(self.address).online and not nodes.pledge_of(self.address).stake
+
+    def go_online(self) -> None:
+        """Take new files again, with the stake that the capacity needs."""
+        self.top_up()
+        self.contracts.node_registry.set_online(True, sender=self.account)
+        self._next_slot = 0
+
+    def go_offline(self) -> None:
+        """Take no new files, and send no heartbeats; what is held stays promised, and challenges are answered.
+
+        After a while owners move their pieces elsewhere.
+        """
+        self.contracts.node_registry.set_online(False, sender=self.account)
+
+    def top_up(self) -> int:
+        """Bring the stake up to what the capacity needs, after slashing or before offering more.
+
+        Never done unasked while the node runs: what loses stake should be looked at, not paid for.
+
+        Returns:
+            Wei added.
+        """
+        nodes = self.contracts.node_registry
+        missing = nodes.stake_for(self.capacity) - nodes.pledge_of(self.address).stake
+        if missing > 0:
+            nodes.add_stake(sender=self.account, value=missing)
+        return max(0, missing)
+
+    def drain(self, draining: bool = True) -> None:
+        """Ask owners to move their pieces elsewhere, or no longer; the node goes on serving and answering meanwhile."""
+        self.contracts.node_registry.set_draining(draining, sender=self.account)
+
+    def leave(self, timeout: float = 3600.0) -> int:
+        """Drain, wait until nothing is held any more, go offline, and take the stake back.
+
+        Interrupted, it can be called again.
+
+        Args:
+            timeout: Seconds of real time to wait for the owners.
+
+        Returns:
+            Wei that came back: the stake, and whatever else was owed.
+
+        Raises:
+            TaskError: The owners have not moved everything in time; the node stays, draining.
+        """
+        nodes = self.contracts.node_registry
+        self.drain()
+
+        def empty() -> bool | None:
+            return nodes.pledge_of(self.address).holdings == 0 or None
+
+        self.network.wait(empty, f"owners to move everything off {self.name}", timeout=timeout)
+        self.go_offline()
+        if not self.has_left:
+            nodes.unstake(sender=self.account)
+        return self.withdraw()
+
     def heartbeat(self) -> None:
-        """Say on chain that this node is alive; one in a slot counts."""
+        """Say on chain that this node is alive; one in a slot counts. The worker does so by itself."""
         self.contracts.node_registry.heartbeat(sender=self.account)
 
-    def step(self) -> bool:
-        """Draw and answer the challenges of own holdings; free what was staged and never published."""
-        self.service.forget_stale()
-        return self._challenges.work(self._answer)
+    # --- the worker ---
 
-    def _answer(self, opened: ChallengeOpened) -> Outcome:
+    @property
+    def due(self) -> int | None:
+        """See :attr:`Worker.due`: the next block, the next attempt at an answer, or the next slot."""
+        if self._opened.open:
+            return self.network.chain.now() + 1
+        return min(self._next_slot, self.network.chain.now() + RETRY) if self._drawn.open else self._next_slot
+
+    def step(self) -> bool:
+        """Answer challenges, the most urgent first; then draw others, send the heartbeat, free what is released."""
+        answered = self._drawn.work(self._answer, urgency=lambda drawn: drawn.deadline)
+        drew = self._opened.work(self._draw)
+        return self._tend() | self._follow() | answered | drew
+
+    def _draw(self, opened: ChallengeOpened) -> Outcome:
+        if self.network.chain.block_number <= opened.draw_block + DRAW_PATIENCE:
+            return Outcome.WAITING
+        record = self.contracts.storage_challenge.challenge(opened.challenge_id)
+        if record.status is not ChallengeStatus.OPENED:
+            return Outcome.DONE
+        return carry_on(self.network, self.account, opened, record)
+
+    def _answer(self, drawn: ChallengeDrawn) -> Outcome:
+        """Answer, and try again until the deadline, unless the bytes are known to be altered: these prove nothing."""
+        record = self.contracts.storage_challenge.challenge(drawn.challenge_id)
+        if record.status is not ChallengeStatus.TO_PROVE or self.network.chain.now() > record.deadline:
+            return Outcome.DONE
+        try:
+            self._prove(drawn.challenge_id, record)
+        except IntegrityError as error:
+            self._complain("a challenge will be lost: the bytes are altered", drawn, error)
+            return Outcome.DONE
+        except ContractRevert as error:
+            self._complain("an answer was refused", drawn, error)
+            return Outcome.WAITING
+        except (DtxethError, OSError) as error:
+            if isinstance(error, ConnectionError):
+                raise
+            self._complain("cannot answer a challenge yet", drawn, error)
+            return Outcome.WAITING
+        return Outcome.MOVED
+
+    def _prove(self, challenge_id: int, record: Challenge) -> None:
         challenges = self.contracts.storage_challenge
-        record = challenges.challenge(opened.challenge_id)
-        match record.status:
-            case ChallengeStatus.OPENED:
-                return draw_if_due(self.network, self.account, opened)
-            case ChallengeStatus.TO_PROVE if self.network.chain.now() <= record.deadline:
-                indices = challenges.leaf_indices(opened.challenge_id)
-                try:
-                    proof = self.service.answer(opened.holding_id, indices)
-                except DtxethError as error:
-                    log.error(
-                        "cannot answer a challenge",
-                        node=self.name,
-                        challenge=opened.challenge_id,
-                        reason=str(error),
-                    )
-                    return Outcome.DONE
-                challenges.prove(opened.challenge_id, proof.leaves, proof.hashes, sender=self.account)
-                return Outcome.MOVED
-            case _:
-                return Outcome.DONE
+        indices = challenges.drawn_indices(challenge_id)
+        answer = self.service.answer(record.holding_id, record.algorithm, indices, record.seed)
+        if record.algorithm is Algorithm.KZG:
+            challenges.prove_kzg(challenge_id, answer, sender=self.account)
+        else:
+            challenges.prove(challenge_id, answer.leaves, answer.hashes, sender=self.account)
+
+    def _complain(self, what: str, drawn: ChallengeDrawn, error: Exception) -> None:
+        """Log once a challenge, not at every attempt."""
+        if drawn.challenge_id not in self._complained:
+            self._complained.add(drawn.challenge_id)
+            log.error(
+                what,
+                node=self.name,
+                challenge=drawn.challenge_id,
+                deadline=drawn.deadline,
+                reason=str(error),
+            )
+
+    def _tend(self) -> bool:
+        """Once a slot: send the heartbeat, and sweep."""
+        now = self.network.chain.now()
+        if now < self._next_slot:
+            return False
+        nodes = self.contracts.node_registry
+        node = nodes.node_of(self.address)
+        fresh = node.last_heartbeat // self._slot < now // self._slot
+        if node.online and fresh:
+            with suppress(reverts.HeartbeatTooSoon):  # sent by hand in between
+                self.heartbeat()
+        self._next_slot = (now // self._slot + 1) * self._slot
+        self._sweep()
+        return node.online and fresh
+
+    def _follow(self) -> bool:
+        """Sweep when something of this node's has ended."""
+        newest, since = self.network.index.block, self._swept
+        if newest == since:
+            return False
+        self._swept = newest
+        events = self.network.index.events
+        if not any(events(kind, after=since, node=self.address, limit=1) for kind in _SWEEPING):
+            return False
+        return self._sweep()
+
+    def _sweep(self) -> bool:
+        """Free the space of drafts that lapsed and holdings that are released; release what may be."""
+        releasable = self.service.sweep()
+        for start in range(0, len(releasable), RELEASES):
+            self._release(releasable[start : start + RELEASES])
+        return bool(releasable)
+
+    def _release(self, holding_ids: Sequence[int]) -> None:
+        try:
+            self.contracts.file_registry.release(holding_ids, sender=self.account)
+        except reverts.HoldingNotReleasable as error:
+            rest = [holding_id for holding_id in holding_ids if holding_id != error.holding_id]
+            if rest:
+                self._release(rest)
+
+    def _offer(self) -> None:
+        """Offer another capacity than before, if so configured since."""
+        nodes = self.contracts.node_registry
+        node = nodes.node_of(self.address)
+        if node.capacity == self.capacity or self.has_left:
+            return
+        self.top_up()
+        nodes.update(node.endpoint, node.tls_fingerprint, self.capacity, sender=self.account)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from eth_abi.codec import ABICodec
-from eth_abi.decoding import AddressDecoder
-from eth_abi.encoding import AddressEncoder
+from eth_abi.decoding import AddressDecoder, StringDecoder
+from eth_abi.encoding import AddressEncoder, TextStringEncoder
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import BaseEquals
 from eth_utils import keccak, to_checksum_address
@@ -31,6 +31,13 @@ class _ChecksumAddressDecoder(AddressDecoder):
     decoder_fn = staticmethod(to_checksum_address)
 
 
+class _LenientStringDecoder(StringDecoder):
+    """Solidity's strings are any bytes: what is no UTF-8 is shown as escapes, so that nobody's name breaks a list."""
+
+    def __init__(self) -> None:
+        super().__init__(handle_string_errors="backslashreplace")  # type: ignore[no-untyped-call]
+
+
 def _codec() -> ABICodec:
     registry = build_strict_registry()  # the lax one pads short bytes
     registry.unregister("address")  # web3's would look up names
@@ -39,6 +46,13 @@ def _codec() -> ABICodec:
         AddressEncoder,
         _ChecksumAddressDecoder,
         label="address",
+    )
+    registry.unregister("string")
+    registry.register(
+        BaseEquals("string"),  # type: ignore[no-untyped-call]
+        TextStringEncoder,
+        _LenientStringDecoder,
+        label="string",
     )
     return ABICodec(registry)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,14 @@ import pytest
 from dtxeth.chain import Account, Chain, Contracts, EventIndex, deploy
 from dtxeth.chain import event_index as module
 from dtxeth.chain.bindings.events import HeartbeatCounted, KeyPublished, NamespaceAdded, NodeRegistered
-from dtxeth.chain.bindings.types import Role
+from dtxeth.chain.bindings.types import Possession, Role
+from dtxeth.chain.rows import NamespaceRow
 from dtxeth.errors import ChainError, InputError
 
 
 def _add(contracts: Contracts, owner: Account, *names: str) -> None:
     for name in names:
-        contracts.file_registry.add_namespace(name, 3, sender=owner)
+        contracts.file_registry.add_namespace(name, 1, 3, Possession.MERKLE, sender=owner)
 
 
 def _names(index: EventIndex, **filters: object) -> list[str]:
@@ -118,6 +121,49 @@ def test_a_file_that_is_no_index_is_refused(contracts: Contracts, tmp_path: Path
         EventIndex(contracts, tmp_path / "letter.txt")
 
 
+def test_another_programs_database_is_left_alone(contracts: Contracts, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "letters.sqlite")) as database:
+        database.executescript("CREATE TABLE letters (text); INSERT INTO letters VALUES ('Dear reader');")
+    with pytest.raises(ChainError, match=r"letters\.sqlite cannot be opened: it is another program's"):
+        EventIndex(contracts, tmp_path / "letters.sqlite")
+    with closing(sqlite3.connect(tmp_path / "letters.sqlite")) as database:
+        assert database.execute("SELECT text FROM letters").fetchall() == [("Dear reader",)]
+
+
+def test_an_index_of_another_version_is_rebuilt(
+    contracts: Contracts, accounts: list[Account], tmp_path: Path
+) -> None:
+    _add(contracts, accounts[0], "a")
+    index = EventIndex(contracts, tmp_path / "index.sqlite")
+    index.sync()
+    index.close()
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as database, database:
+        database.execute("UPDATE deployment SET identity = identity || 'older'")
+        database.execute("DROP VIEW namespaces")
+    index = EventIndex(contracts, tmp_path / "index.sqlite")
+    assert _names(index) == []
+    index.sync()
+    assert [row.name for row in index.page(NamespaceRow)] == _names(index) == ["a"]
+    index.close()
+
+
+def test_a_read_that_breaks_off_leaves_nothing_behind(
+    contracts: Contracts, accounts: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = EventIndex(contracts)
+    index.sync()
+    block = index.block
+    _add(contracts, accounts[0], "a")
+    with monkeypatch.context() as broken:
+        broken.setattr(NamespaceAdded, "from_log", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            index.sync()
+        assert index.block == block
+        assert index.page(NamespaceRow).total == 0
+    index.sync()
+    assert [row.name for row in index.page(NamespaceRow)] == _names(index) == ["a"]
+
+
 @pytest.mark.parametrize("length", [0, 1, 3, 5])
 def test_dropped_blocks_are_forgotten(
     each_contracts: Contracts, accounts: list[Account], length: int
@@ -178,6 +224,9 @@ def test_old_blocks_are_read_in_spans(
     far = EventIndex(each_contracts)
     far.sync()
     assert _names(near) == _names(far) == names
+    assert near.page(NamespaceRow) == far.page(NamespaceRow)
+    times = [int(chain.block(number)["timestamp"], 16) for number in range(far.block - 11, far.block + 1)]
+    assert [row.added_at for row in far.page(NamespaceRow)] == times
     mark = chain.snapshot()
     _add(each_contracts, accounts[0], *(f"dropped {number}" for number in range(7)))
     far.sync()
@@ -210,7 +259,7 @@ def test_threads_share_an_index(contracts: Contracts, accounts: list[Account]) -
 
 def test_two_kinds_in_one_block_keep_their_order(each_contracts: Contracts, accounts: list[Account]) -> None:
     index, registry = EventIndex(each_contracts), each_contracts.node_registry
-    registry.register(Role.STORAGE, "alpha", "http://alpha", bytes(32), 1, sender=accounts[0])
+    registry.register(Role.STORAGE, "alpha", "http://alpha", bytes(32), 1, sender=accounts[0], value=10**9)
     registry.heartbeat(sender=accounts[0])
     index.sync()
     (registered,) = index.events(NodeRegistered, role=Role.STORAGE)

@@ -10,8 +10,9 @@ import numpy as np
 
 from dtxeth.chain.bindings.types import Algorithm
 from dtxeth.crypto import kzg, merkle
+from dtxeth.crypto.polynomial import BLOB_DATA
 from dtxeth.roles import StorageNode
-from dtxeth.storage.prover import Proof, cut_leaves
+from dtxeth.storage.prover import cut_leaves
 from dtxeth.storage.records import Records, StoredHolding
 
 SHARE = 0.05
@@ -32,12 +33,12 @@ class Loot:
     hashes: list[bytes]
     altered: frozenset[int]
 
-    def answer(self, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> Proof | bytes:
+    def answer(self, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> bytes:
         """Answer a challenge from what is left: right unless an altered unit is drawn."""
         drawn = [self.units[index] for index in indices]
         if algorithm is Algorithm.KZG:
             return kzg.prove(seed, indices, drawn, self.hashes)
-        return Proof(tuple(drawn), tuple(merkle.multiproof(self.hashes, indices)))
+        return merkle.encode_answer(drawn, merkle.multiproof(self.hashes, indices))
 
 
 def turn(node: StorageNode, rng: np.random.Generator) -> dict[bytes, Loot]:
@@ -63,7 +64,7 @@ def turn(node: StorageNode, rng: np.random.Generator) -> dict[bytes, Loot]:
     records.close()
     honest = node.service.answer
 
-    def answer(holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> Proof | bytes:
+    def answer(holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> bytes:
         if holding_id in loot:
             return loot[holding_id].answer(algorithm, indices, seed)
         return honest(holding_id, algorithm, indices, seed)
@@ -105,7 +106,7 @@ def _alter_byte(paths: list[Path], commitments: list[bytes], rng: np.random.Gene
     data[position] ^= 1
     paths[chosen].write_bytes(data)
     cut = [kzg.blobs(path.read_bytes()) for path in paths]
-    altered = sum(len(blobs) for blobs in cut[:chosen]) + position // kzg.BLOB_DATA
+    altered = sum(len(blobs) for blobs in cut[:chosen]) + position // BLOB_DATA
     return Loot([blob for blobs in cut for blob in blobs], commitments, frozenset({altered}))
 
 

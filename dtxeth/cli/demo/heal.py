@@ -23,7 +23,9 @@ from dtxeth.cli.demo.gas import GasLedger
 from dtxeth.cli.demo.tables import chapter, table
 from dtxeth.cli.output import err
 from dtxeth.errors import StorageError, TaskError
-from dtxeth.roles import Care, LocalNetwork, StorageNode, StoredFile
+from dtxeth.roles import LocalNetwork, StorageNode, StoredFile
+from dtxeth.roles.care import Care
+from dtxeth.roles.health import FileHealth, file_health
 
 NODES = 8
 NEEDED, TOTAL = 4, 6
@@ -204,7 +206,7 @@ class Healing:
 
         def is_repaired() -> bool:
             live = {number for kept in self.kept.values() for number in registry.holdings_of(kept.file.id)}
-            whole = all(self.owner.health(kept.file.id).unsound == 0 for kept in self.kept.values())
+            whole = all(self._health(kept).unsound == 0 for kept in self.kept.values())
             return whole and not live & struck
 
         self._download_both()
@@ -225,11 +227,14 @@ class Healing:
         rows = table("namespace", "health", "on nodes", "downloads, all bit for bit", numbers=(3,))
         for namespace, kept in self.kept.items():
             names = ", ".join(node.name.removeprefix("storage") for node in self._holders(namespace))
-            level = LEVELS[self.owner.health(kept.file.id).level]
+            level = LEVELS[self._health(kept).level]
             rows.add_row(
                 namespace, level, names, str(len(kept.downloads)) if kept.recovered else "[red]NO[/]"
             )
         self.console.print(rows)
+
+    def _health(self, kept: Kept) -> FileHealth:
+        return file_health(self.network.contracts, kept.file.id)
 
     def _failures(self, victim: StorageNode) -> list[ChallengeFailed]:
         return self.network.index.events(ChallengeFailed, node=victim.address)
@@ -332,8 +337,8 @@ def _fall_silent(node: StorageNode) -> None:
     def answer(*_: object) -> NoReturn:
         raise StorageError("the disk does not answer")
 
-    node.service.answer = answer  # type: ignore[method-assign]  # as its disk would
-    node.network.open_door(node.address, _Silent())  # type: ignore[arg-type]  # it refuses whatever is asked
+    node.service.answer = answer  # type: ignore[method-assign, assignment]  # as its disk would
+    node.network.open_door(node.address, _Silent())
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import rbcl
 from hypothesis import given
@@ -61,12 +63,14 @@ def test_a_reply_belongs_to_its_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [b"", bytes(REQUEST_BYTES), b"\xff" * REQUEST_BYTES, Receiver(0, b"").request[:-1],
-                 Receiver(0, b"").request[:32] * 2]
+    "spoil",
+    [lambda _: b"", lambda _: bytes(REQUEST_BYTES), lambda _: b"\xff" * REQUEST_BYTES,
+     lambda request: request[:-1], lambda request: request[:32] * 2],
+    ids=["nothing", "identities", "no points", "too short", "one point twice"],
 )  # fmt: skip
-def test_what_is_no_request_is_refused(request_: bytes) -> None:
+def test_what_is_no_request_is_refused(spoil: Callable[[bytes], bytes]) -> None:
     with pytest.raises(CryptoError):
-        transfer.send(request_, MESSAGES, b"")
+        transfer.send(spoil(Receiver(0, b"").request), MESSAGES, b"")
 
 
 def test_a_request_for_the_identity_is_refused() -> None:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Callable
 
 import pytest
 
+from dtxeth.chain.abi import Event
 from dtxeth.chain.bindings.errors import (
     AnswerTooLate,
+    AnswerTooShort,
     ChallengeStillOpen,
     DrawTooEarly,
     DrawTooLate,
-    FileExpired,
-    FileExpiresBeforeAnswer,
-    InvalidLeafSize,
+    HoldingExpiresBeforeAnswer,
+    InvalidLeaf,
     InvalidProofLength,
     NotChallengedNode,
+    WrongAlgorithm,
     WrongChallengeStatus,
-    WrongLeafCount,
+    WrongSeed,
 )
 from dtxeth.chain.bindings.events import (
     ChallengeFailed,
+    ChallengeProved,
     ChallengeVoided,
     Credited,
+    NodeSlashed,
+    StakeChanged,
 )
-from dtxeth.chain.bindings.types import ChallengeStatus, Fault
+from dtxeth.chain.bindings.types import Algorithm, ChallengeStatus, Fault, Possession
 from dtxeth.crypto import merkle
-from tests.contracts.world import NOTHING, RULES, World, account, event, refused
+from tests.contracts.world import NOTHING, RATE, RULES, STAKE, Held, World, account, event, refused
 
 OWNER, STRANGER, NODE = account("owner-1"), account("stranger"), account("node-1")
 DEPOSIT = 4 * RULES.deposit_per_leaf
@@ -63,14 +68,14 @@ def test_a_draw_is_possible_for_256_blocks(world: World) -> None:
         world.challenges.draw(challenge_id, sender=OWNER)
     receipt = world.challenges.close(challenge_id, sender=STRANGER)
     assert receipt.events == (
-        event(Credited, OWNER.address, DEPOSIT),
         event(ChallengeVoided, challenge_id, NODE.address),
+        event(Credited, OWNER.address, DEPOSIT),
     )
     record = world.challenges.challenge(challenge_id)
     assert (record.status, record.fault) == (ChallengeStatus.VOID, Fault.NONE)
 
 
-def test_no_draw_if_the_file_expires_before_the_answer_is_due(world: World) -> None:
+def test_no_draw_if_the_holding_expires_before_the_answer_is_due(world: World) -> None:
     file = world.publish("owner-1")
     world.at(file.expires_at - RULES.answer_window - 3)
     challenge_id = world.open(file)
@@ -82,10 +87,7 @@ def test_no_draw_if_the_file_expires_before_the_answer_is_due(world: World) -> N
 
     world.chain.rollback(mark)
     world.at(file.expires_at - RULES.answer_window + 1)
-    with refused(FileExpiresBeforeAnswer, file.file_id, file.expires_at, file.expires_at + 1):
-        world.challenges.draw(challenge_id, sender=OWNER)
-    world.at(file.expires_at + 1)
-    with refused(FileExpired, file.file_id, file.expires_at):
+    with refused(HoldingExpiresBeforeAnswer, file.holding_ids[0], file.expires_at, file.expires_at + 1):
         world.challenges.draw(challenge_id, sender=OWNER)
     world.chain.mine(257)
     world.challenges.close(challenge_id, sender=OWNER)
@@ -96,12 +98,12 @@ def test_no_draw_if_the_file_expires_before_the_answer_is_due(world: World) -> N
 def test_leaves_are_told_after_the_draw_only(world: World) -> None:
     challenge_id = world.open(world.publish("owner-1"))
     with refused(WrongChallengeStatus, challenge_id, ChallengeStatus.OPENED, ChallengeStatus.TO_PROVE):
-        world.challenges.leaf_indices(challenge_id)
+        world.challenges.drawn_indices(challenge_id)
     world.chain.mine(RULES.draw_delay)
     world.challenges.draw(challenge_id, sender=OWNER)
-    indices = world.challenges.leaf_indices(challenge_id)
-    world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-1"), sender=NODE)
-    assert world.challenges.leaf_indices(challenge_id) == indices
+    indices = world.challenges.drawn_indices(challenge_id)
+    world.prove(challenge_id)
+    assert world.challenges.drawn_indices(challenge_id) == indices
 
 
 # --- answering ---
@@ -110,9 +112,43 @@ def test_leaves_are_told_after_the_draw_only(world: World) -> None:
 def test_only_the_challenged_node_answers(world: World) -> None:
     challenge_id = world.draw(world.publish("owner-1", ["node-1", "node-2"]))
     answer = world.answer(challenge_id, "node-1")
-    for caller in (OWNER, STRANGER, account("node-2")):
-        with refused(NotChallengedNode, challenge_id, caller.address, NODE.address):
-            world.challenges.prove(challenge_id, *answer, sender=caller)
+    for caller in ("owner-1", "stranger", "node-2"):
+        with refused(NotChallengedNode, challenge_id, account(caller).address, NODE.address):
+            world.prove(challenge_id, caller, answer)
+
+
+def test_an_answer_to_another_draw_is_refused_and_no_verdict(world: World) -> None:
+    """After a reorganisation, the answer that a node has sent meets another seed."""
+    challenge_id = world.open(world.publish("owner-1"))
+    world.chain.mine(RULES.draw_delay - 1)
+    mark = world.chain.snapshot()
+    world.chain.mine()
+    world.challenges.draw(challenge_id, sender=OWNER)
+    seed, answer = world.challenges.challenge(challenge_id).seed, world.answer(challenge_id, "node-1")
+
+    world.chain.rollback(mark)
+    world.chain.faucet(STRANGER.address, 1)  # another block than before
+    world.challenges.draw(challenge_id, sender=OWNER)
+    drawn = world.challenges.challenge(challenge_id).seed
+    assert drawn != seed
+    with refused(WrongSeed, challenge_id, seed, drawn):
+        world.challenges.prove(challenge_id, seed, answer, sender=NODE)
+    with refused(WrongSeed, challenge_id, NOTHING, drawn):
+        world.challenges.prove(challenge_id, NOTHING, answer, sender=NODE)
+    world.prove(challenge_id)
+    assert status(world, challenge_id) == ChallengeStatus.PROVED
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.MERKLE, Algorithm.KZG])
+def test_an_answer_by_the_other_proof_is_refused(world: World, algorithm: Algorithm) -> None:
+    both = world.namespace("owner-1", 1, 1, Possession.BOTH)
+    challenge_id = world.draw(world.publish("owner-1", namespace_id=both), 1, algorithm=algorithm)
+    seed = world.challenges.challenge(challenge_id).seed
+    other = world.challenges.prove if algorithm == Algorithm.KZG else world.challenges.prove_kzg
+    with refused(WrongAlgorithm, challenge_id, algorithm):
+        other(challenge_id, seed, b"", sender=NODE)
+    world.prove(challenge_id)
+    assert status(world, challenge_id) == ChallengeStatus.PROVED
 
 
 def test_an_answer_counts_up_to_the_deadline(world: World) -> None:
@@ -123,29 +159,30 @@ def test_an_answer_counts_up_to_the_deadline(world: World) -> None:
     world.at(deadline)
     with refused(ChallengeStillOpen, challenge_id):
         world.challenges.close(challenge_id, sender=OWNER)
-    world.challenges.prove(challenge_id, *answer, sender=NODE)
+    world.prove(challenge_id, answer=answer)
     assert status(world, challenge_id) == ChallengeStatus.PROVED
 
     world.chain.rollback(mark)
     world.at(deadline + 1)
     with refused(AnswerTooLate, challenge_id, deadline):
-        world.challenges.prove(challenge_id, *answer, sender=NODE)
+        world.prove(challenge_id, answer=answer)
     receipt = world.challenges.close(challenge_id, sender=STRANGER)
     assert receipt.events == (
-        event(Credited, OWNER.address, DEPOSIT),
         event(ChallengeFailed, challenge_id, NODE.address, Fault.MISSED),
+        *slashed(),
+        event(Credited, OWNER.address, DEPOSIT),
     )
     record = world.challenges.challenge(challenge_id)
     assert (record.status, record.fault) == (ChallengeStatus.FAILED, Fault.MISSED)
 
 
-def test_a_node_answers_also_after_the_files_expiry_if_it_is_in_time(world: World) -> None:
+def test_a_node_answers_up_to_the_second_of_the_expiry(world: World) -> None:
     file = world.publish("owner-1")
     world.at(file.expires_at - RULES.answer_window - RULES.draw_delay - 1)
     challenge_id = world.draw(file)
     answer = world.answer(challenge_id, "node-1")
     world.at(file.expires_at)
-    world.challenges.prove(challenge_id, *answer, sender=NODE)
+    world.prove(challenge_id, answer=answer)
     assert status(world, challenge_id) == ChallengeStatus.PROVED
 
 
@@ -161,73 +198,109 @@ CORRUPTIONS: dict[str, Callable[[list[bytes], list[bytes]], tuple[list[bytes], l
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_a_wrong_answer_fails_for_good(world: World, corruption: str) -> None:
     challenge_id = world.draw(world.publish("owner-1"), 2)
-    good = world.answer(challenge_id, "node-1")
-    receipt = world.challenges.prove(challenge_id, *CORRUPTIONS[corruption](*good), sender=NODE)
+    wrong = merkle.encode_answer(*CORRUPTIONS[corruption](*world.leaves(challenge_id, "node-1")))
+    receipt = world.prove(challenge_id, answer=wrong)
     assert receipt.events == (
-        event(Credited, OWNER.address, 2 * RULES.deposit_per_leaf),
         event(ChallengeFailed, challenge_id, NODE.address, Fault.WRONG),
+        *slashed(),
+        event(Credited, OWNER.address, 2 * RULES.deposit_per_leaf),
     )
     with refused(WrongChallengeStatus, challenge_id, ChallengeStatus.FAILED, ChallengeStatus.TO_PROVE):
-        world.challenges.prove(challenge_id, *good, sender=NODE)
+        world.prove(challenge_id)
     assert world.challenges.credit_of(NODE.address) == 0
 
 
 def test_an_answer_of_the_wrong_shape_is_refused_and_may_be_mended(world: World) -> None:
     challenge_id = world.draw(world.publish("owner-1"), 2)
-    leaves, proof = world.answer(challenge_id, "node-1")
-    with refused(WrongLeafCount, 1, 2):
-        world.challenges.prove(challenge_id, leaves[:1], proof, sender=NODE)
-    with refused(WrongLeafCount, 3, 2):
-        world.challenges.prove(challenge_id, [*leaves, leaves[0]], proof, sender=NODE)
-    with refused(InvalidLeafSize, 1, 0, 248):
-        world.challenges.prove(challenge_id, [leaves[0], b""], proof, sender=NODE)
-    with refused(InvalidLeafSize, 0, 249, 248):
-        world.challenges.prove(challenge_id, [bytes(249), leaves[1]], proof, sender=NODE)
-    with refused(InvalidProofLength, len(proof) - 1, len(proof)):
-        world.challenges.prove(challenge_id, leaves, proof[:-1], sender=NODE)
-    with refused(InvalidProofLength, len(proof) + 1, len(proof)):
-        world.challenges.prove(challenge_id, leaves, [*proof, NOTHING], sender=NODE)
-    world.challenges.prove(challenge_id, leaves, proof, sender=NODE)
+    leaves, proof = world.leaves(challenge_id, "node-1")
+    answer, proof_bytes = world.answer(challenge_id, "node-1"), 32 * len(proof)
+    attempt = functools.partial(world.prove, challenge_id, "node-1")
+    with refused(InvalidLeaf, 0, 0, 248):
+        attempt(b"")
+    with refused(InvalidLeaf, 0, 249, 248):
+        attempt(b"\xf9" + bytes(249) + answer)
+    with refused(InvalidLeaf, 1, 0, 248):
+        attempt(bytes([len(leaves[0])]) + leaves[0] + b"\0" + b"".join(proof))
+    with refused(InvalidLeaf, 1, len(leaves[1]), 248):
+        attempt(merkle.encode_answer(leaves, [])[:-1])
+    for length in (proof_bytes - 32, proof_bytes - 1, proof_bytes + 1, proof_bytes + 32):
+        whole = (answer + bytes(64))[: len(answer) - proof_bytes + length]
+        with refused(InvalidProofLength, length, proof_bytes):
+            attempt(whole)
+    attempt(answer)
     assert status(world, challenge_id) == ChallengeStatus.PROVED
 
 
 def test_an_old_answer_does_not_prove_anew(world: World) -> None:
     file = world.publish("owner-1")
-    first = world.draw(file, 1)
-    answer, drawn = world.answer(first, "node-1"), world.challenges.leaf_indices(first)
-    world.challenges.prove(first, *answer, sender=NODE)
+    answers: dict[int, tuple[bytes, tuple[int, ...]]] = {}
     while True:
+        challenge_id = world.draw(file, 1)
+        drawn, right = world.challenges.drawn_indices(challenge_id), world.answer(challenge_id, "node-1")
+        old, was_drawn = answers.setdefault(len(right), (right, drawn))  # of another length, it is refused
+        world.prove(challenge_id, answer=old)
+        if drawn != was_drawn:
+            break
+        assert status(world, challenge_id) == ChallengeStatus.PROVED
         world.at(world.now() + RULES.min_interval)
-        second = world.draw(file, 1)
-        if len(world.answer(second, "node-1")[1]) == len(answer[1]):  # else its shape would be refused
-            world.challenges.prove(second, *answer, sender=NODE)
-            if world.challenges.leaf_indices(second) != drawn:
-                break
-            assert status(world, second) == ChallengeStatus.PROVED
-        else:
-            world.challenges.prove(second, *world.answer(second, "node-1"), sender=NODE)
-    assert world.challenges.challenge(second).fault == Fault.WRONG
+    assert world.challenges.challenge(challenge_id).fault == Fault.WRONG
 
 
 def test_another_nodes_copy_does_not_answer(world: World) -> None:
     file = world.publish("owner-1", ["node-1", "node-2"])
     challenge_id = world.draw(file)
-    world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-2"), sender=NODE)
+    world.prove(challenge_id, answer=world.answer(challenge_id, "node-2"))
     assert world.challenges.challenge(challenge_id).fault == Fault.WRONG
 
 
-def test_an_answer_for_a_gibibyte_costs_at_most_36000_gas_a_leaf(world: World) -> None:
-    publication = world.publication(OWNER)
-    leaf_count = 2**30 // merkle.LEAF_SIZE + 1
-    given = world.acknowledge("node-1", OWNER, publication, leafCount=leaf_count, size=2**30)
-    world.files.publish(publication, [given], sender=OWNER)
-    world.challenges.open(1, 32, sender=OWNER, value=32 * RULES.deposit_per_leaf)
-    world.chain.mine(RULES.draw_delay)
-    world.challenges.draw(1, sender=OWNER)
+# --- by KZG ---
 
-    leaves = [hashlib.shake_128(bytes([number])).digest(merkle.LEAF_SIZE) for number in range(32)]
-    with pytest.raises(InvalidProofLength) as caught:
-        world.challenges.prove(1, leaves, [], sender=NODE)
-    proof = [hashlib.sha256(number.to_bytes(2, "big")).digest() for number in range(caught.value.expected)]
-    receipt = world.challenges.prove(1, leaves, proof, sender=NODE)  # wrong, and as dear as a right one
-    assert receipt.gas_used < 32 * 36_000
+
+@pytest.fixture
+def committed(world: World) -> Held:
+    """A file whose node proves by KZG."""
+    return world.publish("owner-1", namespace_id=world.namespace("owner-1", 1, 1, Possession.KZG))
+
+
+def test_a_node_that_has_the_blob_proves(world: World, committed: Held) -> None:
+    challenge_id = world.draw(committed, 8, algorithm=Algorithm.KZG)
+    assert world.challenges.drawn_indices(challenge_id) == (0,)
+    deposit = world.challenges.challenge(challenge_id).deposit
+    receipt = world.prove(challenge_id)
+    assert receipt.events == (
+        event(ChallengeProved, challenge_id, NODE.address),
+        event(Credited, NODE.address, deposit),
+    )
+
+
+@pytest.mark.parametrize("place", [0, 31, 32, 79, 80, 127])
+def test_a_wrong_bit_of_a_kzg_answer_fails_for_good(world: World, committed: Held, place: int) -> None:
+    challenge_id = world.draw(committed, 1, algorithm=Algorithm.KZG)
+    answer = bytearray(world.answer(challenge_id, "node-1"))
+    answer[place] ^= 1
+    receipt = world.prove(challenge_id, answer=bytes(answer))
+    failed = event(ChallengeFailed, challenge_id, NODE.address, Fault.WRONG)
+    assert receipt.events[:3] == (failed, *slashed()[:2])
+
+
+def test_a_kzg_answer_of_the_wrong_shape_is_refused_and_may_be_mended(world: World, committed: Held) -> None:
+    challenge_id = world.draw(committed, 1, algorithm=Algorithm.KZG)
+    answer = world.answer(challenge_id, "node-1")
+    with refused(AnswerTooShort, 0, 128):
+        world.prove(challenge_id, answer=b"")
+    with refused(AnswerTooShort, 127, 128):
+        world.prove(challenge_id, answer=answer[:-1])
+    with refused(InvalidProofLength, 32, 0):
+        world.prove(challenge_id, answer=answer + NOTHING)
+    world.prove(challenge_id, answer=answer)
+    assert status(world, challenge_id) == ChallengeStatus.PROVED
+
+
+def slashed() -> tuple[Event, ...]:
+    """What the first failure of a holding of 3000 bytes takes from a node."""
+    amount = 3000 * RATE * RULES.slash_percent // 100
+    return (
+        event(NodeSlashed, NODE.address, OWNER.address, amount, amount // 2),
+        event(StakeChanged, NODE.address, STAKE - amount),
+        event(Credited, OWNER.address, amount // 2),
+    )

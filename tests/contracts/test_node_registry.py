@@ -18,8 +18,10 @@ from dtxeth.chain.bindings.errors import (
     WrongRole,
 )
 from dtxeth.chain.bindings.events import HeartbeatCounted, NodeOnlineChanged, NodeRegistered, NodeUpdated
-from dtxeth.chain.bindings.node_registry import NodeRegistry
 from dtxeth.chain.bindings.types import Node, Role
+from dtxeth.chain.chain import DEVELOPER
+from dtxeth.chain.contracts import Contracts
+from dtxeth.chain.deploy import Parameters, deploy
 from tests.contracts.world import DAY, NOTHING, SLOT, World, account, event, refused
 
 FINGERPRINT = b"\x07" * 32
@@ -27,15 +29,28 @@ NODE, STRANGER = account("node-1"), account("stranger")
 
 
 def test_a_node_registers_and_is_online(world: World) -> None:
-    receipt = world.nodes.register(Role.STORAGE, "fresh", "https://fresh:1", FINGERPRINT, 42, sender=STRANGER)
+    receipt = world.nodes.register(
+        Role.EXECUTOR, "fresh", "https://fresh:1", FINGERPRINT, 42, sender=STRANGER
+    )
     expected = event(
-        NodeRegistered, STRANGER.address, Role.STORAGE, "fresh", "https://fresh:1", FINGERPRINT, 42
+        NodeRegistered, STRANGER.address, Role.EXECUTOR, "fresh", "https://fresh:1", FINGERPRINT, 42
     )
     assert receipt.events == (expected,)
     assert world.nodes.node_of(STRANGER.address) == Node(
-        Role.STORAGE, True, world.now(), 0, 42, FINGERPRINT, "fresh", "https://fresh:1"
+        *(
+            Role.EXECUTOR,
+            True,
+            False,
+            world.now(),
+            0,
+            world.now(),
+            42,
+            FINGERPRINT,
+            "fresh",
+            "https://fresh:1",
+        )
     )
-    assert world.nodes.node_named(Role.STORAGE, "fresh") == STRANGER.address
+    assert world.nodes.node_named(Role.EXECUTOR, "fresh") == STRANGER.address
 
 
 @pytest.mark.parametrize("length", [1, 64])
@@ -93,7 +108,9 @@ def test_a_node_goes_offline_and_back(world: World) -> None:
     assert not world.nodes.is_online(NODE.address, Role.STORAGE)
     with refused(NodeOffline, NODE.address):
         world.nodes.require_online(NODE.address, Role.STORAGE)
+    world.at(world.now() + 100)
     receipt = world.nodes.set_online(True, sender=NODE)
+    assert world.nodes.node_of(NODE.address).online_changed_at == world.now()
     assert receipt.events == (event(NodeOnlineChanged, NODE.address, True),)
     world.nodes.require_online(NODE.address, Role.STORAGE)
 
@@ -164,13 +181,13 @@ def test_an_offline_node_has_no_heartbeat(world: World) -> None:
         world.nodes.heartbeat(sender=NODE)
 
 
-@pytest.mark.parametrize("seconds", [1, SLOT, DAY])
+@pytest.mark.parametrize("seconds", [1, DAY])
 def test_the_slot_is_told(world: World, seconds: int) -> None:
-    address = world.create("NodeRegistry", ["uint64"], seconds)
-    assert NodeRegistry(world.chain, address).slot_seconds() == seconds
+    made = deploy(world.chain, DEVELOPER, Parameters(slot_seconds=seconds))
+    assert Contracts(world.chain, made).node_registry.slot_seconds() == seconds
 
 
 @pytest.mark.parametrize("seconds", [0, DAY + 1])
 def test_a_slot_out_of_range_is_refused(world: World, seconds: int) -> None:
     with refused(InvalidSlotSeconds, seconds):
-        world.create("NodeRegistry", ["uint64"], seconds)
+        deploy(world.chain, DEVELOPER, Parameters(slot_seconds=seconds))

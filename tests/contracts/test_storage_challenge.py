@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
 from dtxeth.chain.bindings.errors import (
+    AlreadyChallenged,
     ChallengedTooSoon,
     ChallengeStillOpen,
-    DepositTooSmall,
     FileExpired,
-    InvalidLeaves,
+    HoldingExpiresBeforeAnswer,
+    HoldingNotLive,
+    InvalidCount,
+    InvalidDeposit,
     InvalidRules,
     NotHoldingOwner,
+    NotProvable,
     TooManyOpenChallenges,
     UnknownChallenge,
     UnknownHolding,
@@ -23,18 +27,21 @@ from dtxeth.chain.bindings.errors import (
 )
 from dtxeth.chain.bindings.events import (
     ChallengeDrawn,
-    ChallengeFailed,
     ChallengeOpened,
     ChallengeProved,
+    ChallengeVoided,
     Credited,
 )
-from dtxeth.chain.bindings.storage_challenge import StorageChallenge
-from dtxeth.chain.bindings.types import Challenge, ChallengeStatus, Fault, Rules
+from dtxeth.chain.bindings.types import Algorithm, Cause, Challenge, ChallengeStatus, Fault, Possession, Rules
+from dtxeth.chain.chain import DEVELOPER
+from dtxeth.chain.contracts import Contracts
+from dtxeth.chain.deploy import Deployment, Parameters, deploy
 from dtxeth.crypto import merkle
-from tests.contracts.world import DAY, HOUR, NOTHING, RULES, World, account, event, pieces, refused
+from tests.contracts.world import DAY, NOTHING, RULES, World, account, event, pieces, refused
 
 OWNER, STRANGER, NODE = account("owner-1"), account("stranger"), account("node-1")
 DEPOSIT = 4 * RULES.deposit_per_leaf
+MERKLE, KZG = Algorithm.MERKLE, Algorithm.KZG
 
 
 def status(world: World, challenge_id: int) -> ChallengeStatus:
@@ -47,19 +54,20 @@ def status(world: World, challenge_id: int) -> ChallengeStatus:
 def test_an_owner_opens_a_challenge(world: World) -> None:
     file = world.publish("owner-1")
     (holding_id,) = file.holding_ids
-    receipt = world.challenges.open(holding_id, 4, sender=OWNER, value=DEPOSIT + 1)
+    receipt = world.challenges.open(holding_id, MERKLE, 4, sender=OWNER, value=DEPOSIT + 1)
     draw_block = receipt.block_number + RULES.draw_delay
     assert receipt.events == (
         event(
             ChallengeOpened,
-            *(1, holding_id, NODE.address, file.file_id, OWNER.address, 4, draw_block, DEPOSIT + 1),
+            *(1, holding_id, NODE.address, file.file_id, OWNER.address, MERKLE, 4, draw_block, DEPOSIT + 1),
         ),
     )
     assert world.challenges.challenge(1) == Challenge(
-        *(holding_id, NODE.address, 4, ChallengeStatus.OPENED, Fault.NONE, OWNER.address),
-        *(receipt.block_number, 0, DEPOSIT + 1, NOTHING),
+        *(holding_id, receipt.block_number, 0, 4, MERKLE, ChallengeStatus.OPENED, Fault.NONE, DEPOSIT + 1),
+        *(OWNER.address, NOTHING),
     )
     assert world.challenges.open_challenges_of(OWNER.address, NODE.address) == 1
+    assert world.challenges.open_challenge_on(holding_id) == 1
     assert world.chain.balance(world.challenges.address) == DEPOSIT + 1
 
 
@@ -76,16 +84,15 @@ def test_anybody_draws_the_leaves_from_the_blocks_hash(world: World) -> None:
     record = world.challenges.challenge(challenge_id)
     assert (record.status, record.seed, record.deadline) == (ChallengeStatus.TO_PROVE, seed, deadline)
     leaf_count = len(merkle.leaf_hashes(pieces("node-1")))
-    assert list(world.challenges.leaf_indices(challenge_id)) == merkle.draw_indices(seed, leaf_count, 4)
+    assert list(world.challenges.drawn_indices(challenge_id)) == merkle.draw_indices(seed, leaf_count, 4)
 
 
 def test_a_node_that_has_the_bytes_proves_and_is_paid(world: World) -> None:
     challenge_id = world.draw(world.publish("owner-1"))
-    leaves, proof = world.answer(challenge_id, "node-1")
-    receipt = world.challenges.prove(challenge_id, leaves, proof, sender=NODE)
+    receipt = world.prove(challenge_id)
     assert receipt.events == (
-        event(Credited, NODE.address, DEPOSIT),
         event(ChallengeProved, challenge_id, NODE.address),
+        event(Credited, NODE.address, DEPOSIT),
     )
     assert status(world, challenge_id) == ChallengeStatus.PROVED
     assert world.challenges.challenge(challenge_id).fault == Fault.NONE
@@ -97,9 +104,10 @@ def test_a_node_that_has_the_bytes_proves_and_is_paid(world: World) -> None:
 @pytest.mark.parametrize("leaves", [1, 2, 13, 32])
 def test_any_number_of_leaves_can_be_proved(world: World, leaves: int) -> None:
     challenge_id = world.draw(world.publish("owner-1"), leaves)
-    answer, proof = world.answer(challenge_id, "node-1")
-    assert len(answer) == min(leaves, 13)  # of 3000 bytes in leaves of 248
-    world.challenges.prove(challenge_id, answer, proof, sender=NODE)
+    assert len(world.challenges.drawn_indices(challenge_id)) == min(
+        leaves, 13
+    )  # of 3000 bytes in leaves of 248
+    world.prove(challenge_id)
     assert status(world, challenge_id) == ChallengeStatus.PROVED
 
 
@@ -109,7 +117,7 @@ def test_challenges_of_one_holding_go_on_without_end(world: World) -> None:
     for _ in range(5):
         challenge_id = world.draw(file)
         seeds.add(world.challenges.challenge(challenge_id).seed)
-        world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-1"), sender=NODE)
+        world.prove(challenge_id)
         world.at(world.now() + RULES.min_interval)
     assert len(seeds) == 5
 
@@ -117,41 +125,122 @@ def test_challenges_of_one_holding_go_on_without_end(world: World) -> None:
 # --- opening ---
 
 
-@pytest.mark.parametrize("leaves", [0, 33, 255])
-def test_a_number_of_leaves_out_of_range_is_refused(world: World, leaves: int) -> None:
-    file = world.publish("owner-1")
-    with refused(InvalidLeaves, leaves, 32):
-        world.challenges.open(file.holding_ids[0], leaves, sender=OWNER, value=DEPOSIT)
+@pytest.mark.parametrize(
+    ("algorithm", "count", "most"),
+    [(MERKLE, 0, 32), (MERKLE, 33, 32), (KZG, 0, 16), (KZG, 17, 16), (KZG, 255, 16)],
+)
+def test_a_count_out_of_range_is_refused(world: World, algorithm: Algorithm, count: int, most: int) -> None:
+    both = world.namespace("owner-1", 1, 1, Possession.BOTH)
+    file = world.publish("owner-1", namespace_id=both)
+    with refused(InvalidCount, count, most):
+        world.open(file, count, algorithm=algorithm)
+    world.open(file, most, algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    ("possession", "wrong"),
+    [
+        *((Possession.MERKLE, KZG), (Possession.MERKLE, Algorithm.NONE)),
+        *((Possession.KZG, MERKLE), (Possession.KZG, Algorithm.NONE), (Possession.BOTH, Algorithm.NONE)),
+    ],
+)
+def test_a_holding_is_challenged_by_its_proofs_only(
+    world: World, possession: Possession, wrong: Algorithm
+) -> None:
+    file = world.publish("owner-1", namespace_id=world.namespace("owner-1", 1, 1, possession))
+    with refused(NotProvable, file.holding_ids[0], wrong):
+        world.open(file, 1, algorithm=wrong)
 
 
 def test_only_the_files_owner_challenges(world: World) -> None:
     (holding_id,) = world.publish("owner-1").holding_ids
     for caller in (STRANGER, NODE, account("owner-2")):
         with refused(NotHoldingOwner, holding_id, caller.address, OWNER.address):
-            world.challenges.open(holding_id, 4, sender=caller, value=DEPOSIT)
+            world.challenges.open(holding_id, MERKLE, 4, sender=caller, value=DEPOSIT)
     with refused(UnknownHolding, holding_id + 1):
-        world.challenges.open(holding_id + 1, 4, sender=OWNER, value=DEPOSIT)
+        world.challenges.open(holding_id + 1, MERKLE, 4, sender=OWNER, value=DEPOSIT)
 
 
-def test_the_deposit_grows_with_the_leaves(world: World) -> None:
+def test_the_deposit_grows_with_what_is_asked_for(world: World) -> None:
     (holding_id,) = world.publish("owner-1").holding_ids
-    assert world.challenges.deposit_for(4) == DEPOSIT
-    assert world.challenges.deposit_for(255) == 255 * RULES.deposit_per_leaf
-    with refused(DepositTooSmall, DEPOSIT - 1, DEPOSIT):
-        world.challenges.open(holding_id, 4, sender=OWNER, value=DEPOSIT - 1)
-    world.challenges.open(holding_id, 4, sender=OWNER, value=DEPOSIT)
+    assert world.challenges.deposit_for(MERKLE, 4) == DEPOSIT
+    assert world.challenges.deposit_for(MERKLE, 255) == 255 * RULES.deposit_per_leaf
+    assert world.challenges.deposit_for(KZG, 16) == RULES.deposit_per_proof + 16 * RULES.deposit_per_blob
+    with refused(InvalidDeposit, DEPOSIT - 1, DEPOSIT, 2**80 - 1):
+        world.challenges.open(holding_id, MERKLE, 4, sender=OWNER, value=DEPOSIT - 1)
+    world.challenges.open(holding_id, MERKLE, 4, sender=OWNER, value=DEPOSIT)
 
 
 def test_a_holding_is_challenged_at_intervals(world: World) -> None:
     file = world.publish("owner-1", ["node-1", "node-2"])
-    world.open(file)
+    challenge_id = world.open(file)
     next_at = world.now() + RULES.min_interval
+    world.chain.mine(RULES.draw_delay)
+    world.challenges.draw(challenge_id, sender=OWNER)
+    world.prove(challenge_id)
     world.at(next_at - 1)
     with refused(ChallengedTooSoon, file.holding_ids[0], next_at):
         world.open(file)
     world.open(file, holding=1)
     world.at(next_at)
     world.open(file)
+
+
+def test_a_deposit_that_does_not_fit_is_refused(world: World) -> None:
+    """A chain may have been given more money than there is ether."""
+    (holding_id,) = world.publish("owner-1").holding_ids
+    world.chain.faucet(OWNER.address, 2**80)
+    with refused(InvalidDeposit, 2**80, DEPOSIT, 2**80 - 1):
+        world.challenges.open(holding_id, MERKLE, 4, sender=OWNER, value=2**80)
+    world.challenges.open(holding_id, MERKLE, 4, sender=OWNER, value=2**80 - 1)
+    assert world.challenges.challenge(1).deposit == 2**80 - 1
+
+
+def test_a_holding_has_one_open_challenge_however_long_it_takes(world: World) -> None:
+    file = world.publish("owner-1")
+    (holding_id,) = file.holding_ids
+    first = world.open(file)
+    world.at(world.now() + RULES.min_interval)
+    with refused(AlreadyChallenged, holding_id, first):
+        world.open(file)
+    world.chain.mine(RULES.draw_delay)
+    world.challenges.draw(first, sender=OWNER)
+    with refused(AlreadyChallenged, holding_id, first):
+        world.open(file)
+    world.miss(first)
+    assert world.challenges.open_challenge_on(holding_id) == 0
+    second = world.open(file)
+    assert world.challenges.open_challenge_on(holding_id) == second
+
+
+def test_what_could_not_be_drawn_in_time_is_not_opened(world: World) -> None:
+    file = world.publish("owner-1")
+    last = file.expires_at - RULES.answer_window
+    world.at(last + 1)
+    with refused(HoldingExpiresBeforeAnswer, file.holding_ids[0], file.expires_at, file.expires_at + 1):
+        world.open(file)
+    world.at(last)
+    world.open(file)
+
+
+def test_a_holding_that_was_not_renewed_is_left_alone(world: World) -> None:
+    """Else its owner could have a node keep it by challenges that nobody can draw."""
+    file = world.publish("owner-1", ["node-1", "node-2"])
+    world.revise(file, ["node-2"], cause=Cause.RENEWAL, expires_at=file.expires_at + 90 * DAY)
+    world.at(file.expires_at + 1)
+    with pytest.raises(HoldingExpiresBeforeAnswer):
+        world.open(file)
+
+
+def test_what_has_ended_is_not_challenged(world: World) -> None:
+    file = world.publish("owner-1", ["node-1", "node-2"])
+    world.revise(file, [], dropped=file.holding_ids[:1])
+    with refused(HoldingNotLive, file.holding_ids[0]):
+        world.open(file)
+    world.open(file, holding=1)
+    world.files.delete_file(file.file_id, sender=OWNER)
+    with refused(HoldingNotLive, file.holding_ids[1]):
+        world.open(file, holding=1)
 
 
 def test_one_owner_has_so_many_challenges_open_on_a_node(world: World) -> None:
@@ -181,10 +270,12 @@ def test_every_end_frees_the_slot(world: World, end: str) -> None:
         world.chain.mine(RULES.draw_delay)
         world.challenges.draw(challenge_id, sender=OWNER)
     if end == "prove":
-        world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-1"), sender=NODE)
+        world.prove(challenge_id)
+    elif end == "miss":
+        world.miss(challenge_id)
     else:
-        world.at(world.now() + RULES.answer_window + 1)
-        world.challenges.close(challenge_id, sender=STRANGER)
+        receipt = world.challenges.close(challenge_id, sender=STRANGER)
+        assert event(ChallengeVoided, challenge_id, NODE.address) in receipt.events
     assert world.challenges.open_challenges_of(OWNER.address, NODE.address) == 1
     world.open(files[2])
 
@@ -194,8 +285,6 @@ def test_an_expired_file_is_not_challenged(world: World) -> None:
     world.at(file.expires_at + 1)
     with refused(FileExpired, file.file_id, file.expires_at):
         world.open(file)
-    world.at(file.expires_at)
-    world.open(file)
 
 
 # --- forbidden transitions ---
@@ -212,7 +301,7 @@ def in_status(world: World, wanted: ChallengeStatus) -> int:
         return challenge_id
     challenge_id = world.draw(file)
     if wanted == ChallengeStatus.PROVED:
-        world.challenges.prove(challenge_id, *world.answer(challenge_id, "node-1"), sender=NODE)
+        world.prove(challenge_id)
     if wanted == ChallengeStatus.FAILED:
         world.at(world.now() + DAY)
         world.challenges.close(challenge_id, sender=OWNER)
@@ -229,7 +318,9 @@ def test_no_transition_but_the_drawn_ones(world: World, reached: ChallengeStatus
             world.challenges.draw(challenge_id, sender=OWNER)
     if reached != ChallengeStatus.TO_PROVE:
         with refused(WrongChallengeStatus, challenge_id, reached, ChallengeStatus.TO_PROVE):
-            world.challenges.prove(challenge_id, [], [], sender=NODE)
+            world.challenges.prove(challenge_id, NOTHING, b"", sender=NODE)
+        with refused(WrongChallengeStatus, challenge_id, reached, ChallengeStatus.TO_PROVE):
+            world.challenges.prove_kzg(challenge_id, NOTHING, b"", sender=NODE)
     if reached in (ChallengeStatus.OPENED, ChallengeStatus.TO_PROVE):
         with refused(ChallengeStillOpen, challenge_id):
             world.challenges.close(challenge_id, sender=OWNER)
@@ -243,11 +334,13 @@ def test_unknown_challenges_are_named(world: World) -> None:
         with refused(UnknownChallenge, number):
             world.challenges.challenge(number)
         with refused(UnknownChallenge, number):
-            world.challenges.leaf_indices(number)
+            world.challenges.drawn_indices(number)
         with refused(UnknownChallenge, number):
             world.challenges.draw(number, sender=OWNER)
         with refused(UnknownChallenge, number):
-            world.challenges.prove(number, [], [], sender=NODE)
+            world.challenges.prove(number, NOTHING, b"", sender=NODE)
+        with refused(UnknownChallenge, number):
+            world.challenges.prove_kzg(number, NOTHING, b"", sender=NODE)
         with refused(UnknownChallenge, number):
             world.challenges.close(number, sender=OWNER)
 
@@ -255,30 +348,34 @@ def test_unknown_challenges_are_named(world: World) -> None:
 # --- rules ---
 
 
-def created(world: World, rules: Rules) -> StorageChallenge:
-    kinds = ["address", "(uint64,uint64,uint64,uint32,uint256)"]
-    return StorageChallenge(world.chain, world.create("StorageChallenge", kinds, world.files.address, rules))
+def deployed(world: World, **changes: int) -> Deployment:
+    return deploy(world.chain, DEVELOPER, replace(RULES, **changes))
+
+
+def told(parameters: Parameters) -> Rules:
+    names = [field.name for field in fields(Rules)]
+    return Rules(**{name: getattr(parameters, name) for name in names})
 
 
 def test_the_rules_are_told(world: World) -> None:
-    assert world.challenges.rules() == RULES
-    least = Rules(draw_delay=2, answer_window=1, min_interval=0, max_open_per_node=1, deposit_per_leaf=0)
-    assert created(world, least).rules() == least
+    assert world.challenges.rules() == told(RULES)
+    least = {
+        "draw_delay": 2,
+        "answer_window": 1,
+        "min_interval": 0,
+        "max_open_per_node": 1,
+        "slash_percent": 0,
+    }
+    least |= {"deposit_per_leaf": 0, "deposit_per_proof": 0, "deposit_per_blob": 0}
+    made = deployed(world, **least)
+    assert Contracts(world.chain, made).storage_challenge.rules() == told(made.parameters)
 
 
-@pytest.mark.parametrize("bad", [{"draw_delay": 1}, {"answer_window": 0}, {"max_open_per_node": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"draw_delay": 1}, {"answer_window": 0}, {"max_open_per_node": 0}, {"slash_percent": 101}]
+)
 def test_rules_out_of_range_are_refused(world: World, bad: dict[str, int]) -> None:
     rules = replace(RULES, **bad)
-    with refused(InvalidRules, rules.draw_delay, rules.answer_window, rules.max_open_per_node):
-        created(world, rules)
-
-
-def test_a_challenge_without_deposit_is_possible_where_the_rules_ask_for_none(world: World) -> None:
-    free = created(world, Rules(2, HOUR, 0, 1, 0))
-    file = world.publish("owner-1")
-    free.open(file.holding_ids[0], 1, sender=OWNER)
-    world.chain.mine(2)
-    free.draw(1, sender=OWNER)
-    world.at(world.now() + HOUR + 1)
-    receipt = free.close(1, sender=OWNER)
-    assert receipt.events == (event(ChallengeFailed, 1, NODE.address, Fault.MISSED),)
+    values = (rules.draw_delay, rules.answer_window, rules.max_open_per_node, rules.slash_percent)
+    with refused(InvalidRules, *values):
+        deployed(world, **bad)

@@ -19,7 +19,7 @@ from typing import Final
 
 from eth_utils.crypto import keccak
 
-from dtxeth.crypto.parallel import map_chunks
+from dtxeth.crypto.parallel import map_pieces
 from dtxeth.errors import CryptoError
 
 LEAF_SIZE: Final = 248
@@ -56,7 +56,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def leaf_hashes(piece: bytes) -> list[bytes]:
+def leaf_hashes(piece: bytes | memoryview) -> list[bytes]:
     """Hash the leaves of a piece.
 
     Args:
@@ -102,10 +102,10 @@ def roots(pieces: Sequence[bytes]) -> list[bytes]:
     Raises:
         CryptoError: A piece is empty.
     """
-    return map_chunks(_roots, pieces, smallest=2, default=-1)
+    return map_pieces(_roots, pieces, default=-1)
 
 
-def _roots(pieces: Sequence[bytes]) -> list[bytes]:
+def _roots(pieces: Sequence[bytes | memoryview]) -> list[bytes]:
     return [root(leaf_hashes(piece)) for piece in pieces]
 
 

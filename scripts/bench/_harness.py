@@ -43,11 +43,11 @@ class Case:
     items: int = 1
 
 
-def options(description: str, repeats: int = 5) -> Options:
+def options(description: str, repeats: int = 5, cores: int = 1) -> Options:
     """Read the command line, and pin this process to the cores that it allows."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    parser.add_argument("--cores", type=int, default=1, metavar="N", help="cores to use (default 1)")
+    parser.add_argument("--cores", type=int, default=cores, metavar="N", help=f"cores (default {cores})")
     parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help=f"default {repeats}")
     arguments = parser.parse_args()
     if arguments.cores < 1 or arguments.repeats < 1:

@@ -81,6 +81,17 @@ def test_a_piece_is_cut_into_leaves(size: int, count: int) -> None:
     assert hashes == [merkle.leaf_hash(piece[:size][i : i + 248]) for i in range(0, size, 248)]
 
 
+def test_roots_of_many_pieces_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = [bytes([number]) * (300_000 + 7 * number) for number in range(6)]
+    expected = [merkle.root(merkle.leaf_hashes(piece)) for piece in pieces]
+    for jobs in ("1", "2"):
+        monkeypatch.setenv("DTXETH_JOBS", jobs)
+        assert merkle.roots(pieces) == expected
+    assert merkle.roots([]) == []
+    with pytest.raises(CryptoError, match="0 leaves"):
+        merkle.roots([b""])
+
+
 @given(proven_trees(), st.integers(0, 8 * merkle.LEAF_SIZE - 1))
 def test_a_multiproof_proves_its_leaves_and_no_others(tree: tuple[list[bytes], list[int]], bit: int) -> None:
     leaves, indices = tree

@@ -6,12 +6,15 @@ owner's request to another node gets nothing either.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
 
-from dtxeth.errors import NotEnoughNodesError, PolicyError
+from dtxeth.errors import BusyError, NotEnoughNodesError, PolicyError, UnknownNameError
 from dtxeth.storage import RemoteFile, StorageNode, StorageNodeApi, Upload, api
+from dtxeth.storage.blockstore import cid_of_digest
+from dtxeth.storage.rates import Rates
 from tests.storage.world import World
 
 SECRET = b"id,diagnosis\n7,positive\n"
@@ -23,15 +26,14 @@ class NaiveNode:
     def __init__(self, node: StorageNode, approved: set[str]) -> None:
         self._node, self._approved = node, approved
 
-    def get_manifest(self, credentials, file_id: bytes, authorization_id: int) -> bytes:
+    def get_manifest(self, credentials, file_id: bytes, digest: bytes, authorization_id: int) -> bytes:
         self._check(credentials)
-        holding = self._node._published(file_id)
-        return self._node._store.block_get(self._node._records.pieces(file_id, holding.owner)[-1].cid)
+        (holding,) = self._node._published(self._node._records.holdings_of(file_id))
+        return self._node._shelf.store.block_get(self._node._records.last_cid(holding))
 
     def get_piece(self, credentials, file_id: bytes, digest: bytes, authorization_id: int) -> bytes:
         self._check(credentials)
-        holding = self._node._published(file_id)
-        return self._node._store.block_get(self._node._records.pieces(file_id, holding.owner)[0].cid)
+        return self._node._shelf.store.block_get(cid_of_digest(digest))
 
     def _check(self, credentials) -> None:
         if credentials.sender not in self._approved:
@@ -100,9 +102,64 @@ def test_node_forwards_an_owners_request_to_another_node(world: World) -> None:
     stored = world.publish(SECRET)
     first, second = (held.node for held in stored.manifest.nodes)
     victim = next(node for node in world.real if node.address == second)
-    resource = api.manifest_of(stored.file_id, 0)
+    digest = stored.publication.manifest_digest
+    resource = api.manifest_of(stored.file_id, digest, 0)
     good = world.signer(world.owner).sign(second, "GET", resource)
-    assert victim.get_manifest(good, stored.file_id, 0)
+    assert victim.get_manifest(good, stored.file_id, digest, 0)
     forwarded = world.signer(world.owner).sign(first, "GET", resource)
     with pytest.raises(PolicyError, match="sign this very request"):
-        victim.get_manifest(forwarded, stored.file_id, 0)
+        victim.get_manifest(forwarded, stored.file_id, digest, 0)
+
+
+def test_stranger_adopts_the_pieces_of_another(world: World) -> None:
+    """Whoever knows digests could have a node sign for bytes that he never had, and read them as his own file's.
+
+    The naive node looks a piece up by its CID alone; ours among the pieces of the same file and owner.
+    """
+    stored = world.publish(SECRET)
+    held = stored.manifest.nodes[0]
+    node = next(node for node in world.real if node.address == held.node)
+    digest, draft = held.pieces[0].digest, bytes(16)
+    assert node._records.block(cid_of_digest(digest))  # all that the naive node asks for
+    signer = world.signer(world.executor)
+    for file_id in (stored.file_id, bytes(32)):
+        credentials = signer.sign(
+            node.address, "PUT", api.kept_at(file_id, draft, 0), hashlib.sha256(digest).digest()
+        )
+        with pytest.raises(UnknownNameError, match="send it"):
+            node.keep_pieces(credentials, file_id, draft, 0, [digest])
+
+
+def test_stranger_stages_under_anothers_file_id(world: World) -> None:
+    """What a stranger stages under a file's id neither counts as the owner's nor opens the file to him."""
+    stored = world.publish(SECRET)
+    held = stored.manifest.nodes[0]
+    node = next(node for node in world.real if node.address == held.node)
+    signer, piece = world.signer(world.executor), b"planted"
+    digest = hashlib.sha256(piece).digest()
+    put = signer.sign(node.address, "PUT", api.piece_at(stored.file_id, bytes(16), 0), digest)
+    node.put_piece(put, stored.file_id, bytes(16), 0, piece)
+    for wanted in (digest, held.pieces[0].digest):
+        get = signer.sign(node.address, "GET", api.piece_named(stored.file_id, wanted, 0))
+        with pytest.raises((UnknownNameError, PolicyError)):
+            node.get_piece(get, stored.file_id, wanted, 0)
+    owner = world.signer(world.owner).sign(node.address, "GET", api.piece_named(stored.file_id, digest, 0))
+    with pytest.raises(UnknownNameError):
+        node.get_piece(owner, stored.file_id, digest, 0)
+
+
+def test_flood_of_requests(world: World) -> None:
+    """An account that floods a node is turned away; another one is still served."""
+    directory = world.directory / "flooded"
+    node = world.node(world.accounts[7], directory, rates=Rates(account=2, total=1000))
+    flooder, other = world.signer(world.executor), world.signer(world.owner)
+    resource = api.draft_of(bytes(32), bytes(16))
+    turned_away = 0
+    for _ in range(30):
+        try:
+            node.abandon(flooder.sign(node.address, "DELETE", resource), bytes(32), bytes(16))
+        except BusyError:
+            turned_away += 1
+    assert turned_away
+    node.abandon(other.sign(node.address, "DELETE", resource), bytes(32), bytes(16))
+    node.close()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 import pytest
 
 from dtxeth.chain import Account
-from dtxeth.chain.bindings.types import Challenge, ChallengeStatus, Fault
+from dtxeth.chain.bindings.types import Algorithm, Challenge, ChallengeStatus, Fault
 from dtxeth.chain.reverts import InvalidAcknowledgement
 from dtxeth.crypto import merkle
 from dtxeth.errors import ContractRevert, IntegrityError, PolicyError
-from dtxeth.storage import Claim, StorageNode, Upload, api
+from dtxeth.storage import StorageNode, Upload
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.blockstore import cid_of_digest
-from dtxeth.storage.prover import Proof, cut_leaves
-from tests.storage.test_node import open_and_draw
+from dtxeth.storage.prover import cut_leaves
+from tests.storage.sender import Sender, open_and_draw
 from tests.storage.world import World
 
 DATA = secrets.token_bytes(200_000)
@@ -28,15 +29,19 @@ def holder(world: World, holding_id: int) -> tuple[StorageNode, Account]:
     return world.real[number], world.accounts[2 + number]
 
 
-def outcome(world: World, challenge: int, proof: Proof, account: Account) -> Challenge:
-    """Post a proof; one of the wrong shape is refused without a verdict, and then the window lapses."""
+def outcome(world: World, challenge: int, answer: bytes, account: Account) -> Challenge:
+    """Post an answer; one of the wrong shape is refused without a verdict, and then the window lapses."""
     challenges = world.contracts.storage_challenge
     try:
-        challenges.prove(challenge, proof.leaves, proof.hashes, sender=account)
+        challenges.prove(challenge, challenges.challenge(challenge).seed, answer, sender=account)
     except ContractRevert:
         world.chain.advance(world.contracts.deployment.parameters.answer_window + 1)
         challenges.close(challenge, sender=world.executor)
     return challenges.challenge(challenge)
+
+
+def answer(node: StorageNode, holding_id: int, indices: Sequence[int]) -> bytes:
+    return node.answer(holding_id, Algorithm.MERKLE, indices, bytes(32))
 
 
 @pytest.fixture
@@ -59,14 +64,14 @@ def test_precomputed_answers(world: World, holdings: tuple[int, ...]) -> None:
     root = world.contracts.file_registry.holding(holdings[0]).root
     fixed_seeds = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
     draws = [merkle.draw_indices(seed, count, 4) for seed in fixed_seeds]
-    kept = [node.answer(holdings[0], draw) for draw in draws]
+    kept = [answer(node, holdings[0], draw) for draw in draws]
     # The naive verifier is satisfied for ever, with the bytes gone.
     assert all(
-        merkle.verify_multiproof(root, count, draw, proof.leaves, proof.hashes)
-        for draw, proof in zip(draws, kept, strict=True)
+        merkle.verify_multiproof(root, count, draw, *merkle.decode_answer(packed, len(draw)))
+        for draw, packed in zip(draws, kept, strict=True)
     )
     # Ours draws from a block that did not exist when the challenge was opened: the kept answers are wrong.
-    challenge, indices = open_and_draw(world, holdings[0], 4)
+    challenge, _, indices = open_and_draw(world, holdings[0], Algorithm.MERKLE, 4)
     assert list(indices) not in draws
     assert outcome(world, challenge, kept[0], account).status is ChallengeStatus.FAILED
 
@@ -74,13 +79,13 @@ def test_precomputed_answers(world: World, holdings: tuple[int, ...]) -> None:
 def test_replayed_answer(world: World, holdings: tuple[int, ...]) -> None:
     """An answer that was right once is wrong for the next challenge of the same holding."""
     node, account = holder(world, holdings[0])
-    first, indices = open_and_draw(world, holdings[0], 4)
-    answer = node.answer(holdings[0], indices)
-    assert outcome(world, first, answer, account).status is ChallengeStatus.PROVED
+    first, _, indices = open_and_draw(world, holdings[0], Algorithm.MERKLE, 4)
+    given = answer(node, holdings[0], indices)
+    assert outcome(world, first, given, account).status is ChallengeStatus.PROVED
     world.chain.advance(world.contracts.deployment.parameters.min_interval + 1)
-    second, others = open_and_draw(world, holdings[0], 4)
+    second, _, others = open_and_draw(world, holdings[0], Algorithm.MERKLE, 4)
     assert others != indices
-    assert outcome(world, second, answer, account).status is ChallengeStatus.FAILED
+    assert outcome(world, second, given, account).status is ChallengeStatus.FAILED
 
 
 # --- a node that answers from another node's copy ---
@@ -91,7 +96,7 @@ def test_answer_from_another_nodes_copy(world: World, stored: Upload, holdings: 
 
     def block(held) -> bytes:
         node = next(node for node in world.real if node.address == held.node)
-        return node._store.block_get(cid_of_digest(held.pieces[0].digest))
+        return node._shelf.store.block_get(cid_of_digest(held.pieces[0].digest))
 
     # Naive: both replicas are the same bytes. One node may delete its copy and prove from the other's.
     same = DATA
@@ -106,52 +111,22 @@ def test_answer_from_another_nodes_copy(world: World, stored: Upload, holdings: 
     assert len(block(one)) == len(block(two))
     assert not set(cut_leaves(block(one))) & set(cut_leaves(block(two)))
     (node, account), (other, _) = holder(world, holdings[0]), holder(world, holdings[1])
-    challenge, drawn = open_and_draw(world, holdings[0], 8)
-    verdict = outcome(world, challenge, other.answer(holdings[1], drawn), account)
+    challenge, _, drawn = open_and_draw(world, holdings[0], Algorithm.MERKLE, 8)
+    verdict = outcome(world, challenge, answer(other, holdings[1], drawn), account)
     assert (verdict.status, verdict.fault) == (ChallengeStatus.FAILED, Fault.WRONG)
-    assert node.answer(holdings[0], drawn) != other.answer(holdings[1], drawn)
+    assert answer(node, holdings[0], drawn) != answer(other, holdings[1], drawn)
 
 
 # --- an owner who frames a node ---
 
 
-class Framer:
-    """An owner who sends one piece and claims another."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.node = world, world.real[0]
-        self.salt = secrets.token_bytes(32)
-        self.file_id = world.contracts.file_registry.file_id_of(world.owner.address, self.salt)
-        self._signer = world.signer(world.owner)
-
-    def put(self, piece: bytes) -> None:
-        credentials = self._signer.sign(
-            self.node.address, "PUT", api.piece_at(self.file_id, 0), hashlib.sha256(piece).digest()
-        )
-        self.node.put_piece(credentials, self.file_id, 0, piece)
-
-    def claim(self, piece: bytes) -> Claim:
-        root = merkle.root(merkle.leaf_hashes(piece))
-        return Claim(root, len(cut_leaves(piece)), len(piece), self.world.chain.now() + 10_000)
-
-    def acknowledge(self, claim: Claim):
-        credentials = self._signer.sign(
-            self.node.address, "PUT", api.holding_of(self.file_id), hashlib.sha256(claim.to_bytes()).digest()
-        )
-        return self.node.acknowledge(credentials, self.file_id, claim)
-
-    def abandon(self) -> None:
-        credentials = self._signer.sign(self.node.address, "DELETE", api.holding_of(self.file_id))
-        self.node.abandon(credentials, self.file_id)
-
-
 def test_owner_claims_a_root_that_is_not_of_the_bytes(world: World) -> None:
-    framer = Framer(world)
+    framer = Sender(world, world.real[0], world.owner)
     framer.put(b"what was sent")
     claim = framer.claim(b"what is claimed")
     # Naive: a node that signs what it is told can never prove it.
     naive = sign_acknowledgement(
-        world.accounts[2], world.contracts.file_registry, framer.file_id, world.owner.address, claim, 1 << 40
+        world.accounts[2], world.contracts.file_registry, framer.file, world.owner.address, claim, 1 << 40
     )
     honest_leaves = cut_leaves(b"what was sent")
     assert not merkle.verify_multiproof(naive.root, naive.leaf_count, [0], honest_leaves, [])
@@ -164,13 +139,13 @@ def test_owner_claims_a_root_that_is_not_of_the_bytes(world: World) -> None:
 
 def test_owner_withdraws_pieces_after_the_acknowledgement(world: World) -> None:
     """Naive: the owner collects the signature, has the node drop the bytes, publishes, and challenges."""
-    framer = Framer(world)
+    framer = Sender(world, world.real[0], world.owner)
     framer.put(b"bytes")
     framer.acknowledge(framer.claim(b"bytes"))
     with pytest.raises(PolicyError, match="stays"):
         framer.abandon()
     world.chain.advance(300)
-    assert framer.node.forget_stale() == 0
+    assert framer.node.sweep().dropped == 0
 
 
 def test_owner_reuses_an_acknowledgement_for_another_file(world: World, stored: Upload) -> None:

@@ -63,12 +63,7 @@ class StorageNode(Actor):
         self.home, self.capacity = home, capacity
         home.mkdir(parents=True, exist_ok=True)
         self.service = StorageService(
-            account,
-            self.contracts.file_registry,
-            self.contracts.file_authorization,
-            store,
-            NodeLimits(capacity),
-            home / "node.sqlite",
+            account, self.contracts, store, NodeLimits(capacity), home / "node.sqlite"
         )
         self._drawn = Inbox(network.index, ChallengeDrawn, node=self.address)
         self._opened = Inbox(network.index, ChallengeOpened, node=self.address)
@@ -247,7 +242,7 @@ class StorageNode(Actor):
 
     def _sweep(self) -> bool:
         """Free the space of drafts that lapsed and holdings that are released; release what may be."""
-        releasable = self.service.sweep()
+        releasable = self.service.sweep().releasable
         for start in range(0, len(releasable), RELEASES):
             self._release(releasable[start : start + RELEASES])
         return bool(releasable)

@@ -82,7 +82,7 @@ def measure(directory: Path, mib: int, result: Any) -> None:
             home = directory / str(number)
             store = EmbeddedBlockStore(home)
             nodes[account.address] = StorageNode(
-                account, registry, contracts.file_authorization, store, NodeLimits(1 << 40), home / "records"
+                account, contracts, store, NodeLimits(1 << 40), home / "records"
             )
         registry.add_namespace("bench", REPLICAS, sender=owner)
         namespace = registry.namespace_id_of(owner.address, "bench")

@@ -1,0 +1,230 @@
+"""The HTTP API of a storage node: the resources of :mod:`dtxeth.storage.api`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from dtxeth.errors import InputError
+from dtxeth.storage import api
+from dtxeth.storage.api import Claim, StorageNodeApi
+from dtxeth.web.guard import Guard
+from dtxeth.web.limits import Limits
+from dtxeth.web.refusals import add_refusals
+from dtxeth.web.request import (
+    AuthorizationId,
+    Digest,
+    DraftId,
+    FileId,
+    Octets,
+    Position,
+    Signed,
+    Workshop,
+    read_body,
+    require_target,
+)
+
+_DESCRIPTION: Final = """
+Keeps encrypted pieces for the owners of files, serves them to whom the chain allows, and signs for them.
+
+All requests but `GET /status` and `GET /health` are signed by an Ethereum account (EIP-712); docs/http.md says
+how. Bodies are raw bytes. A refusal is JSON: `{"error": class of the error, "message": what is wrong}`.
+"""
+
+
+class Status(BaseModel):
+    """What a node says about itself."""
+
+    capacity: int = Field(description="Bytes that it offers.")
+    used: int = Field(description="Bytes that it holds or has staged.")
+
+
+class Health(BaseModel):
+    """That a server is there."""
+
+    status: str = Field(description="Always `ok`.")
+
+
+class Refusal(BaseModel):
+    """Why a request was refused."""
+
+    error: str = Field(description="Class of the error, as in docs/errors.md.")
+    message: str = Field(description="What is wrong, and what to do about it.")
+
+
+class Signature(BaseModel):
+    """A node's acknowledgement of a claim; everything else in it is as claimed."""
+
+    node: str = Field(description="Account of the node.")
+    deadline: int = Field(description="Last second of chain time at which it may be used.")
+    signature: str = Field(description="65 bytes r, s, v in hex.")
+
+
+REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Refusal, "description": why}
+    for status, why in {
+        400: "The request is malformed.",
+        401: "It is not signed, or not by its sender.",
+        403: "The signature lapsed or was used, or a rule forbids it.",
+        404: "There is no such thing.",
+        408: "The body did not come in time.",
+        409: "It contradicts what the node or the chain has.",
+        413: "The body is too large.",
+        429: "This host or account asks too often.",
+        503: "The server is busy, or cannot reach the chain.",
+        507: "The node has no room, or its disk fails.",
+    }.items()
+}
+"""OpenAPI's word on refusals."""
+
+OCTETS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The bytes.",
+    }
+}
+"""OpenAPI's word on bytes in an answer."""
+
+
+def octets(description: str) -> dict[str, Any]:
+    """OpenAPI's word on bytes in a request."""
+    schema = {"type": "string", "format": "binary"}
+    content = {"application/octet-stream": {"schema": schema}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+def new_app(title: str, description: str, limits: Limits) -> FastAPI:
+    """Make an application with a guard, refusals, ``/docs`` without the internet, and ``/health``."""
+    app = FastAPIOffline(
+        title=title,
+        description=description,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=REFUSED,
+    )
+    add_refusals(app)
+    app.add_middleware(Guard, limits=limits)
+
+    @app.get("/health", tags=["state"], summary="Tell that the server is there")
+    async def health() -> Health:
+        return Health(status="ok")
+
+    return app
+
+
+def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> FastAPI:
+    """Make the ASGI application of a storage node; :func:`~dtxeth.web.server.serve` serves it.
+
+    Args:
+        service: The node.
+        limits: What it takes, from whom, how fast.
+    """
+    limits = limits or Limits()
+    app = new_app("dtxeth storage node", _DESCRIPTION, limits)
+    shop = Workshop(limits)
+
+    @app.get("/status", tags=["state"], summary="Tell capacity and use")
+    async def status() -> Status:
+        told = await shop.do(service.status)
+        return Status(capacity=told.capacity, used=told.used)
+
+    @app.put(
+        api.PIECE,
+        tags=["drafts"],
+        summary="Stage the next piece of a draft",
+        status_code=204,
+        openapi_extra=octets("The piece, at most 1,015,808 bytes."),
+    )
+    async def put_piece(
+        file: FileId, draft: DraftId, position: Position, credentials: Signed, request: Request
+    ) -> Response:
+        require_target(request, api.piece_at(file, draft, position))
+        piece = await read_body(request)
+        await shop.ask(credentials, service.put_piece, credentials, file, draft, position, piece)
+        return Response(status_code=204)
+
+    @app.put(
+        api.KEPT,
+        tags=["drafts"],
+        summary="Stage pieces that the node holds of the file already",
+        status_code=204,
+        openapi_extra=octets("Their SHA-256 digests, one after the other."),
+    )
+    async def keep_pieces(
+        file: FileId, draft: DraftId, position: Position, credentials: Signed, request: Request
+    ) -> Response:
+        require_target(request, api.kept_at(file, draft, position))
+        body = await read_body(request)
+        if not body or len(body) % 32:
+            raise InputError(f"digests of {len(body)} bytes in all: expected 32 each")
+        digests = [body[start : start + 32] for start in range(0, len(body), 32)]
+        await shop.ask(credentials, service.keep_pieces, credentials, file, draft, position, digests)
+        return Response(status_code=204)
+
+    @app.get(
+        api.COMMITMENTS,
+        tags=["drafts"],
+        summary="KZG commitments of all blobs of a draft, 48 bytes each",
+        response_class=Response,
+        responses=OCTETS,
+    )
+    async def commitments(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Response:
+        require_target(request, api.commitments_of(file, draft))
+        return Octets(await shop.ask(credentials, service.commitments, credentials, file, draft))
+
+    @app.put(
+        api.DRAFT,
+        tags=["drafts"],
+        summary="Sign for a draft",
+        openapi_extra=octets(
+            "The claim, 92 bytes: version (4), root (32), leaves (4), root of the commitments (32), blobs (4), "
+            "bytes (8), expiry (8); numbers big-endian."
+        ),
+    )
+    async def acknowledge(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Signature:
+        require_target(request, api.draft_of(file, draft))
+        claim = Claim.from_bytes(await read_body(request))
+        given = await shop.ask(credentials, service.acknowledge, credentials, file, draft, claim)
+        return Signature(node=given.node, deadline=given.deadline, signature=given.signature.hex())
+
+    @app.delete(api.DRAFT, tags=["drafts"], summary="Drop a draft", status_code=204)
+    async def abandon(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Response:
+        require_target(request, api.draft_of(file, draft))
+        await shop.ask(credentials, service.abandon, credentials, file, draft)
+        return Response(status_code=204)
+
+    @app.get(
+        api.BLOCK,
+        tags=["files"],
+        summary="Read a piece by its SHA-256",
+        response_class=Response,
+        responses=OCTETS,
+    )
+    async def get_piece(
+        file: FileId, digest: Digest, authorization: AuthorizationId, credentials: Signed, request: Request
+    ) -> Response:
+        require_target(request, api.piece_named(file, digest, authorization))
+        return Octets(
+            await shop.ask(credentials, service.get_piece, credentials, file, digest, authorization)
+        )
+
+    @app.get(
+        api.MANIFEST,
+        tags=["files"],
+        summary="Read the node's encryption of the sealed manifest",
+        response_class=Response,
+        responses=OCTETS,
+    )
+    async def get_manifest(
+        file: FileId, digest: Digest, authorization: AuthorizationId, credentials: Signed, request: Request
+    ) -> Response:
+        require_target(request, api.manifest_of(file, digest, authorization))
+        return Octets(
+            await shop.ask(credentials, service.get_manifest, credentials, file, digest, authorization)
+        )
+
+    return app

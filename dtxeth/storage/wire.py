@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from eth_utils import to_checksum_address
-
 from dtxeth.errors import (
     BusyError,
     CryptoError,
@@ -28,7 +26,7 @@ from dtxeth.errors import (
 from dtxeth.storage.requests import Credentials
 
 SENDER: Final = "Dtxeth-Sender"
-"""Header: address of the account that signed."""
+"""Header: address of the account that signed, with its checksum (EIP-55)."""
 NONCE: Final = "Dtxeth-Nonce"
 """Header: 32 random bytes in hex."""
 DEADLINE: Final = "Dtxeth-Deadline"
@@ -90,7 +88,7 @@ def from_headers(headers: Mapping[str, str]) -> Credentials:
     """
     given = {name: header(headers, name) for name in (SENDER, NONCE, DEADLINE, SIGNATURE)}
     return Credentials(
-        to_checksum_address(given[SENDER]),
+        given[SENDER],
         bytes.fromhex(given[NONCE]),
         int(given[DEADLINE]),
         bytes.fromhex(given[SIGNATURE]),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
-import anyio
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,8 +36,8 @@ class Guard:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app, self._limits = app, limits
         self._rates = Buckets(limits.host_rate, limits.host_burst)
-        self._places = anyio.Semaphore(limits.requests)
-        self._hosts_places: dict[str, anyio.Semaphore] = {}
+        self._places = asyncio.Semaphore(limits.requests)
+        self._hosts_places: dict[str, asyncio.Semaphore] = {}
         self._present: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +52,7 @@ class Guard:
                 raise BusyError(f"more than {self._limits.host_rate:g} requests a second from here: wait")
             exchange.check_head()
             async with self._place(host):
-                await self._app(exchange.scope, exchange.receive, exchange.send)
+                await exchange.pass_to(self._app)
         except DtxethError as error:
             await exchange.refuse(answer(error))
         except Exception:
@@ -63,13 +62,14 @@ class Guard:
     @asynccontextmanager
     async def _place(self, host: str) -> AsyncIterator[None]:
         """Wait for one of the host's places, then for one of all."""
-        hosts_places = self._hosts_places.setdefault(host, anyio.Semaphore(self._limits.requests_per_host))
+        if host not in self._hosts_places:
+            self._hosts_places[host] = asyncio.Semaphore(self._limits.requests_per_host)
         self._present[host] += 1
         try:
             async with AsyncExitStack() as places:
                 try:
-                    with anyio.fail_after(self._limits.queue_seconds):
-                        await places.enter_async_context(hosts_places)
+                    async with asyncio.timeout(self._limits.queue_seconds):
+                        await places.enter_async_context(self._hosts_places[host])
                         await places.enter_async_context(self._places)
                 except TimeoutError:
                     raise OverloadedError(
@@ -92,6 +92,7 @@ class _Exchange:
         self._began: float | None = None
         self._more = _has_body(scope)
         self._started = False
+        self._deadline = asyncio.timeout(None)
 
     def check_head(self) -> None:
         """Refuse what can be refused by the headers alone."""
@@ -104,24 +105,36 @@ class _Exchange:
                 f"a body of {int(declared[:20])} bytes: at most {self._limits.body} are taken"
             )
 
+    async def pass_to(self, app: ASGIApp) -> None:
+        """Have the application answer, while the body comes in time."""
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                await app(self.scope, self.receive, self.send)
+        except TimeoutError:
+            if not self._deadline.expired():
+                raise
+            raise SlowError(f"{self._received} bytes of the body came so far: send faster") from None
+
     async def receive(self) -> Message:
         """Return the next part of the request's body."""
-        now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        allowed = self._limits.body_seconds + self._received / self._limits.body_rate
-        try:
-            with anyio.fail_after(max(0.0, self._began + allowed - now) if self._more else None):
-                message = await self._receive()
-        except TimeoutError:
-            raise SlowError(
-                f"{self._received} bytes of the body came in {allowed:.0f} s: send faster"
-            ) from None
+        self._expect()
+        message = await self._receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             self._more = message.get("more_body", False)
             if self._received > self._limits.body:
                 raise TooLargeError(f"a body of more than {self._limits.body} bytes: no more are taken")
+        if not self._more:
+            self._deadline.reschedule(None)
         return message
+
+    def _expect(self) -> None:
+        """Set the time by which more of the body has to be here."""
+        if self._more:
+            now = asyncio.get_running_loop().time()
+            self._began = now if self._began is None else self._began
+            seconds = self._limits.body_seconds + self._received / self._limits.body_rate
+            self._deadline.reschedule(self._began + seconds)
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
@@ -141,13 +154,13 @@ class _Exchange:
 
     async def _drain(self) -> None:
         """Read on for a moment: a client that is still sending when the connection closes may lose the answer."""
-        with anyio.move_on_after(_DRAIN_SECONDS):
-            drained = 0
-            while self._more and drained <= self._limits.body:
-                message = await self._receive()
-                drained += len(message.get("body", b""))
-                self._more = message.get("more_body", False)
-            return
+        drained = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._more and drained <= self._limits.body:
+                    message = await self._receive()
+                    drained += len(message.get("body", b""))
+                    self._more = message.get("more_body", False)
 
 
 def _has_body(scope: Scope) -> bool:

@@ -31,8 +31,6 @@ class Limits:
         close_seconds: How long requests may go on when the server closes.
         host_rate: Requests a second that a host may make in the long run.
         host_burst: Requests that it may make at once.
-        account_rate: Signed requests a second that an account may make in the long run.
-        account_burst: Signed requests that it may make at once.
     """
 
     body: int = 2**20
@@ -49,8 +47,6 @@ class Limits:
     close_seconds: int = 5
     host_rate: float = 500.0
     host_burst: int = 5000
-    account_rate: float = 500.0
-    account_burst: int = 5000
 
 
 class Buckets:
@@ -66,17 +62,14 @@ class Buckets:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def level(self, key: str) -> float:
-        """Tokens that are left for a key."""
-        level, then = self._levels.get(key, (float(self._burst), 0.0))
-        return min(self._burst, level + (self._clock() - then) * self._rate)
-
     def take(self, key: str) -> bool:
         """Take a token if there is one; tells whether."""
-        level = self.level(key)
+        now = self._clock()
+        level, then = self._levels.get(key, (float(self._burst), now))
+        level = min(self._burst, level + (now - then) * self._rate)
         if level < 1:
             return False
-        self._levels[key] = (level - 1, self._clock())
+        self._levels[key] = (level - 1, now)
         self._levels.move_to_end(key)
         if len(self._levels) > _MOST_BUCKETS:
             self._levels.popitem(last=False)

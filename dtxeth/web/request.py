@@ -1,68 +1,65 @@
-"""What the routes share: credentials, ids in paths, bodies, answers, and the threads that do the work."""
+"""What the routes share: credentials, ids in paths, bodies, answers, and the threads that do the work.
+
+Routes read their parameters here and not by FastAPI's own means, which cost a millisecond a request; what OpenAPI
+is to say of them is written down beside.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
-from fastapi import Depends, Header, Path, Query, Request
-from pydantic import BeforeValidator, WithJsonSchema
+from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from dtxeth.errors import BusyError, CryptoError, InputError, PolicyError
+from dtxeth.errors import InputError
 from dtxeth.storage import wire
 from dtxeth.storage.requests import Credentials
-from dtxeth.web.limits import Buckets, Limits
+from dtxeth.web.limits import Limits
 
 T = TypeVar("T")
 
-_STEP: Final = (
-    256 * 1024
-)  # of an answer: what a client does not read holds its place here, not memory beyond it
+_HEX: Final = frozenset("0123456789abcdef")
+_DIGITS: Final = frozenset("0123456789")
+_LONGEST: Final = 19  # digits: below 2^64
 
 
-def _schema(pattern: str, description: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "description": description})
+def credentials_of(request: Request) -> Credentials:
+    """Credentials in the headers.
 
-
-def _bytes(size: int) -> Callable[[Any], bytes]:
-    def decode(text: Any) -> bytes:
-        if isinstance(text, str) and len(text) == 2 * size and set(text) <= set("0123456789abcdef"):
-            return bytes.fromhex(text)
-        raise ValueError(f"expected {size} bytes in lower-case hex")
-
-    return decode
-
-
-FileId = Annotated[bytes, Path(), BeforeValidator(_bytes(32)), _schema("[0-9a-f]{64}", "Id of the file.")]
-DraftId = Annotated[bytes, Path(), BeforeValidator(_bytes(16)), _schema("[0-9a-f]{32}", "Name of the draft.")]
-Digest = Annotated[bytes, Path(), BeforeValidator(_bytes(32)), _schema("[0-9a-f]{64}", "SHA-256.")]
-Position = Annotated[int, Path(ge=0, lt=2**32, description="Position of the piece, from 0.")]
-AuthorizationId = Annotated[
-    int, Query(alias="authorization", ge=0, lt=2**63, description="Authorization to read by; 0 as the owner.")
-]
-
-
-def _header(name: str, description: str) -> Any:
-    return Header(alias=name, description=description, pattern=f"^(?:{wire.FORMS[name]})$")
-
-
-async def _credentials(
-    request: Request,
-    sender: Annotated[str, _header(wire.SENDER, "Account that signed.")],
-    nonce: Annotated[str, _header(wire.NONCE, "32 random bytes in hex.")],
-    deadline: Annotated[
-        str, _header(wire.DEADLINE, "Last second of chain time at which the request is good.")
-    ],
-    signature: Annotated[str, _header(wire.SIGNATURE, "EIP-712 signature of the request: r, s, v in hex.")],
-) -> Credentials:
+    Raises:
+        CryptoError: One is missing or malformed.
+    """
     return wire.from_headers(request.headers)
 
 
-Signed = Annotated[Credentials, Depends(_credentials)]
+def bytes_in(request: Request, name: str, size: int) -> bytes:
+    """A parameter of the path that is hex.
+
+    Raises:
+        InputError: It is not, or of another size.
+    """
+    text: str = request.path_params[name]
+    if len(text) != 2 * size or not _HEX.issuperset(text):
+        raise InputError(f"{name} in the path: expected {size} bytes in lower-case hex")
+    return bytes.fromhex(text)
+
+
+def number_in(values: Any, name: str, default: int | None = None) -> int:
+    """A parameter of path or query that is a number.
+
+    Raises:
+        InputError: It is not, or too large.
+    """
+    text: str | None = values.get(name)
+    if text is None and default is not None:
+        return default
+    if not text or len(text) > _LONGEST or not _DIGITS.issuperset(text):
+        raise InputError(f"{name}: expected a number of at most {_LONGEST} digits")
+    return int(text)
 
 
 def target_of(request: Request) -> str:
@@ -87,45 +84,23 @@ async def read_body(request: Request) -> bytes:
     return b"".join([chunk async for chunk in request.stream()])
 
 
-class Workshop:
-    """Threads that do blocking work, as many as the limits allow, and the account's rates.
+class Threads:
+    """Threads that do blocking work, as many as the limits allow.
 
     Args:
         limits: The limits.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._threads = anyio.CapacityLimiter(limits.threads)
-        self._rates = Buckets(limits.account_rate, limits.account_burst)
-        self._rate = limits.account_rate
+        self._limiter = anyio.CapacityLimiter(limits.threads)
 
     async def do(self, work: Callable[..., T], *args: Any) -> T:
         """Call something in a thread."""
-        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._threads)
-
-    async def ask(self, credentials: Credentials, work: Callable[..., T], *args: Any) -> T:
-        """Have signed work done, in the account's name.
-
-        A badly signed request is not charged: a stranger could use up an account's rate otherwise.
-
-        Raises:
-            BusyError: The account asks too often.
-        """
-        if self._rates.level(credentials.sender) < 1:
-            raise BusyError(f"more than {self._rate:g} requests a second by {credentials.sender}: wait")
-        charged = True
-        try:
-            return await self.do(work, *args)
-        except (CryptoError, PolicyError):
-            charged = False
-            raise
-        finally:
-            if charged:
-                self._rates.take(credentials.sender)
+        return await anyio.to_thread.run_sync(partial(work, *args), limiter=self._limiter)
 
 
 class Octets(Response):
-    """Bytes, sent in steps, none before the client has read most of the one before."""
+    """Bytes; the request keeps its place among those in work until the client has read most of them."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(media_type="application/octet-stream")
@@ -133,10 +108,35 @@ class Octets(Response):
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send them."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        view = memoryview(self._content)
-        for start in range(0, len(view), _STEP):
-            step = view[start : start + _STEP]
-            await send({"type": "http.response.body", "body": step, "more_body": True})
+        await send({"type": "http.response.body", "body": self._content, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def parameter(place: str, name: str, description: str, pattern: str) -> dict[str, Any]:
+    """OpenAPI's word on a parameter of path, query or headers that has to be given."""
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return {"in": place, "name": name, "required": True, "description": description, "schema": schema}
+
+
+SIGNED: Final = [
+    parameter("header", name, description, wire.FORMS[name])
+    for name, description in {
+        wire.SENDER: "Account that signed the request, with its checksum (EIP-55).",
+        wire.NONCE: "32 random bytes in hex.",
+        wire.DEADLINE: "Last second of chain time at which the request is good.",
+        wire.SIGNATURE: "EIP-712 signature of the request: r, s, v in hex.",
+    }.items()
+]
+"""OpenAPI's word on the headers of a signed request."""
+
+FILE: Final = parameter("path", "file", "Id of the file.", "[0-9a-f]{64}")
+"""OpenAPI's word on a file id in the path."""
+
+
+def octets(description: str) -> dict[str, Any]:
+    """OpenAPI's word on bytes in a request."""
+    schema = {"type": "string", "format": "binary"}
+    content = {"application/octet-stream": {"schema": schema}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}

@@ -12,18 +12,20 @@ from starlette.responses import Response
 from dtxeth.errors import InputError
 from dtxeth.storage import api
 from dtxeth.storage.api import Claim, StorageNodeApi
+from dtxeth.storage.requests import Credentials
 from dtxeth.web.guard import Guard
 from dtxeth.web.limits import Limits
 from dtxeth.web.refusals import add_refusals
 from dtxeth.web.request import (
-    AuthorizationId,
-    Digest,
-    DraftId,
-    FileId,
+    FILE,
+    SIGNED,
     Octets,
-    Position,
-    Signed,
-    Workshop,
+    Threads,
+    bytes_in,
+    credentials_of,
+    number_in,
+    octets,
+    parameter,
     read_body,
     require_target,
 )
@@ -90,13 +92,6 @@ OCTETS: Final[dict[int | str, dict[str, Any]]] = {
 """OpenAPI's word on bytes in an answer."""
 
 
-def octets(description: str) -> dict[str, Any]:
-    """OpenAPI's word on bytes in a request."""
-    schema = {"type": "string", "format": "binary"}
-    content = {"application/octet-stream": {"schema": schema}}
-    return {"requestBody": {"required": True, "description": description, "content": content}}
-
-
 def new_app(title: str, description: str, limits: Limits) -> FastAPI:
     """Make an application with a guard, refusals, ``/docs`` without the internet, and ``/health``."""
     app = FastAPIOffline(
@@ -125,11 +120,11 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
     """
     limits = limits or Limits()
     app = new_app("dtxeth storage node", _DESCRIPTION, limits)
-    shop = Workshop(limits)
+    threads = Threads(limits)
 
     @app.get("/status", tags=["state"], summary="Tell capacity and use")
     async def status() -> Status:
-        told = await shop.do(service.status)
+        told = await threads.do(service.status)
         return Status(capacity=told.capacity, used=told.used)
 
     @app.put(
@@ -137,14 +132,14 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         tags=["drafts"],
         summary="Stage the next piece of a draft",
         status_code=204,
-        openapi_extra=octets("The piece, at most 1,015,808 bytes."),
+        openapi_extra=_says(FILE, _DRAFT, _POSITION) | octets("The piece, at most 1,015,808 bytes."),
     )
-    async def put_piece(
-        file: FileId, draft: DraftId, position: Position, credentials: Signed, request: Request
-    ) -> Response:
+    async def put_piece(request: Request) -> Response:
+        credentials, file, draft = _draft(request)
+        position = number_in(request.path_params, "position")
         require_target(request, api.piece_at(file, draft, position))
         piece = await read_body(request)
-        await shop.ask(credentials, service.put_piece, credentials, file, draft, position, piece)
+        await threads.do(service.put_piece, credentials, file, draft, position, piece)
         return Response(status_code=204)
 
     @app.put(
@@ -152,17 +147,17 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         tags=["drafts"],
         summary="Stage pieces that the node holds of the file already",
         status_code=204,
-        openapi_extra=octets("Their SHA-256 digests, one after the other."),
+        openapi_extra=_says(FILE, _DRAFT, _POSITION) | octets("Their SHA-256 digests, one after the other."),
     )
-    async def keep_pieces(
-        file: FileId, draft: DraftId, position: Position, credentials: Signed, request: Request
-    ) -> Response:
+    async def keep_pieces(request: Request) -> Response:
+        credentials, file, draft = _draft(request)
+        position = number_in(request.path_params, "position")
         require_target(request, api.kept_at(file, draft, position))
         body = await read_body(request)
         if not body or len(body) % 32:
             raise InputError(f"digests of {len(body)} bytes in all: expected 32 each")
         digests = [body[start : start + 32] for start in range(0, len(body), 32)]
-        await shop.ask(credentials, service.keep_pieces, credentials, file, draft, position, digests)
+        await threads.do(service.keep_pieces, credentials, file, draft, position, digests)
         return Response(status_code=204)
 
     @app.get(
@@ -171,30 +166,37 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         summary="KZG commitments of all blobs of a draft, 48 bytes each",
         response_class=Response,
         responses=OCTETS,
+        openapi_extra=_says(FILE, _DRAFT),
     )
-    async def commitments(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Response:
+    async def commitments(request: Request) -> Response:
+        credentials, file, draft = _draft(request)
         require_target(request, api.commitments_of(file, draft))
-        return Octets(await shop.ask(credentials, service.commitments, credentials, file, draft))
+        return Octets(await threads.do(service.commitments, credentials, file, draft))
 
     @app.put(
         api.DRAFT,
         tags=["drafts"],
         summary="Sign for a draft",
-        openapi_extra=octets(
+        openapi_extra=_says(FILE, _DRAFT)
+        | octets(
             "The claim, 92 bytes: version (4), root (32), leaves (4), root of the commitments (32), blobs (4), "
             "bytes (8), expiry (8); numbers big-endian."
         ),
     )
-    async def acknowledge(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Signature:
+    async def acknowledge(request: Request) -> Signature:
+        credentials, file, draft = _draft(request)
         require_target(request, api.draft_of(file, draft))
         claim = Claim.from_bytes(await read_body(request))
-        given = await shop.ask(credentials, service.acknowledge, credentials, file, draft, claim)
+        given = await threads.do(service.acknowledge, credentials, file, draft, claim)
         return Signature(node=given.node, deadline=given.deadline, signature=given.signature.hex())
 
-    @app.delete(api.DRAFT, tags=["drafts"], summary="Drop a draft", status_code=204)
-    async def abandon(file: FileId, draft: DraftId, credentials: Signed, request: Request) -> Response:
+    @app.delete(
+        api.DRAFT, tags=["drafts"], summary="Drop a draft", status_code=204, openapi_extra=_says(FILE, _DRAFT)
+    )
+    async def abandon(request: Request) -> Response:
+        credentials, file, draft = _draft(request)
         require_target(request, api.draft_of(file, draft))
-        await shop.ask(credentials, service.abandon, credentials, file, draft)
+        await threads.do(service.abandon, credentials, file, draft)
         return Response(status_code=204)
 
     @app.get(
@@ -203,14 +205,12 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         summary="Read a piece by its SHA-256",
         response_class=Response,
         responses=OCTETS,
+        openapi_extra=_says(FILE, _DIGEST, _AUTHORIZATION),
     )
-    async def get_piece(
-        file: FileId, digest: Digest, authorization: AuthorizationId, credentials: Signed, request: Request
-    ) -> Response:
+    async def get_piece(request: Request) -> Response:
+        credentials, file, digest, authorization = _read(request)
         require_target(request, api.piece_named(file, digest, authorization))
-        return Octets(
-            await shop.ask(credentials, service.get_piece, credentials, file, digest, authorization)
-        )
+        return Octets(await threads.do(service.get_piece, credentials, file, digest, authorization))
 
     @app.get(
         api.MANIFEST,
@@ -218,13 +218,37 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         summary="Read the node's encryption of the sealed manifest",
         response_class=Response,
         responses=OCTETS,
+        openapi_extra=_says(FILE, _DIGEST, _AUTHORIZATION),
     )
-    async def get_manifest(
-        file: FileId, digest: Digest, authorization: AuthorizationId, credentials: Signed, request: Request
-    ) -> Response:
+    async def get_manifest(request: Request) -> Response:
+        credentials, file, digest, authorization = _read(request)
         require_target(request, api.manifest_of(file, digest, authorization))
-        return Octets(
-            await shop.ask(credentials, service.get_manifest, credentials, file, digest, authorization)
-        )
+        return Octets(await threads.do(service.get_manifest, credentials, file, digest, authorization))
 
     return app
+
+
+_DRAFT: Final = parameter("path", "draft", "Name of the draft.", "[0-9a-f]{32}")
+_POSITION: Final = parameter("path", "position", "Position of the piece, from 0.", "0|[1-9][0-9]*")
+_DIGEST: Final = parameter("path", "digest", "SHA-256 of what is read.", "[0-9a-f]{64}")
+_AUTHORIZATION: Final = parameter(
+    "query", "authorization", "Authorization to read by; 0 as the owner.", "0|[1-9][0-9]*"
+)
+
+
+def _says(*parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"parameters": [*parameters, *SIGNED]}
+
+
+def _draft(request: Request) -> tuple[Credentials, bytes, bytes]:
+    return credentials_of(request), bytes_in(request, "file", 32), bytes_in(request, "draft", 16)
+
+
+def _read(request: Request) -> tuple[Credentials, bytes, bytes, int]:
+    authorization = number_in(request.query_params, "authorization")
+    return (
+        credentials_of(request),
+        bytes_in(request, "file", 32),
+        bytes_in(request, "digest", 32),
+        authorization,
+    )

@@ -91,3 +91,5 @@ class OwnerConfig(TomlConfig):
     """Chain time for which a storage node may be offline by its own will before its pieces are moved."""
     repairs: bool = True
     """Whether pieces on nodes that are lost, caught, offline or draining are moved to others."""
+    clients: list[str] = []
+    """Accounts that the owner's HTTP API serves besides the owner's own."""

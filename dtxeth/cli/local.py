@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from contextlib import suppress
+from typing import Annotated, Final
 
 import typer
 
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
-from dtxeth.cli.output import show_record
+from dtxeth.cli.output import err, show_record, show_rows
 from dtxeth.roles import LocalNetwork
+from dtxeth.web import LocalServers
+
+IDLE_SECONDS: Final = 0.5
+"""How long workers that had nothing to do rest."""
 
 app = typer.Typer(
     name="local", no_args_is_help=True, help="A whole network in one process, kept in a folder."
@@ -38,6 +44,23 @@ def status(home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Show the network: chain, block, nodes."""
     with opened(home) as network:
         show_record(_describe(network), as_json=json)
+
+
+@app.command()
+def serve(home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Serve storage nodes and data owners over HTTP on loopback, and let them work, until Ctrl-C."""
+    with opened(home) as network, LocalServers(network) as servers:
+        rows = [
+            {"role": role, "name": name, "url": url, "docs": f"{url}/docs"}
+            for role, urls in (("storage", servers.storage_nodes), ("owner", servers.owners))
+            for name, url in urls.items()
+        ]
+        show_rows(rows, as_json=json, empty="nobody is here to be served")
+        err.print("serving until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            while True:
+                if not network.pump():
+                    time.sleep(IDLE_SECONDS)
 
 
 def _describe(network: LocalNetwork) -> dict[str, object]:

@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+from dtxeth.web.client import OwnerClient
 from dtxeth.web.limits import Limits
+from dtxeth.web.local import LocalServers
+from dtxeth.web.owner import owner_app
 from dtxeth.web.server import Server, serve
 from dtxeth.web.storage_node import storage_node_app
 
-__all__ = ["Limits", "Server", "serve", "storage_node_app"]
+__all__ = ["Limits", "LocalServers", "OwnerClient", "Server", "owner_app", "serve", "storage_node_app"]

@@ -114,10 +114,12 @@ class Octets(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def parameter(place: str, name: str, description: str, pattern: str) -> dict[str, Any]:
-    """OpenAPI's word on a parameter of path, query or headers that has to be given."""
+def parameter(
+    place: str, name: str, description: str, pattern: str, *, required: bool = True
+) -> dict[str, Any]:
+    """OpenAPI's word on a parameter of path, query or headers."""
     schema = {"type": "string", "pattern": f"^(?:{pattern})$"}
-    return {"in": place, "name": name, "required": True, "description": description, "schema": schema}
+    return {"in": place, "name": name, "required": required, "description": description, "schema": schema}
 
 
 SIGNED: Final = [

@@ -31,8 +31,8 @@ CONNECT_SECONDS: Final = 5.0
 """How long a connection may take to be made."""
 KEEP_ALIVE_SECONDS: Final = 10.0
 """How long an idle connection is kept: less than the server does, so that it is not closed under a request."""
-MAX_COMMITMENTS: Final = 64 * 2**20
-"""Bytes of commitments taken from a node: those of 160 GiB."""
+MAX_OUTLINE: Final = 64 * 2**20
+"""Bytes of an outline or of commitments that are taken from a node: those of 150 GiB."""
 _MAX_RECORD: Final = 4096
 _MAX_URL: Final = 256
 _READ_SIZE: Final = 512 * 1024
@@ -79,7 +79,7 @@ class HttpStorageNode:
 
     def commitments(self, credentials: Credentials, file_id: bytes, draft: bytes) -> bytes:
         """See :meth:`StorageNodeApi.commitments`."""
-        return self._read(api.commitments_of(file_id, draft), credentials, MAX_COMMITMENTS)
+        return self._read(api.commitments_of(file_id, draft), credentials, MAX_OUTLINE)
 
     def acknowledge(
         self, credentials: Credentials, file_id: bytes, draft: bytes, claim: Claim
@@ -109,6 +109,10 @@ class HttpStorageNode:
     def abandon(self, credentials: Credentials, file_id: bytes, draft: bytes) -> None:
         """See :meth:`StorageNodeApi.abandon`."""
         self._done("DELETE", api.draft_of(file_id, draft), credentials)
+
+    def outline(self, credentials: Credentials, file_id: bytes) -> bytes:
+        """See :meth:`StorageNodeApi.outline`."""
+        return self._read(api.outline_of(file_id), credentials, MAX_OUTLINE)
 
     def get_piece(
         self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int

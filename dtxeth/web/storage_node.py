@@ -140,6 +140,19 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
         return Response(status_code=204)
 
     @app.get(
+        api.OUTLINE,
+        tags=["files"],
+        summary="Roots of subtrees and KZG commitments of the holding, for its owner",
+        response_class=Response,
+        responses=OCTETS,
+        openapi_extra=_says(FILE),
+    )
+    async def outline(request: Request) -> Response:
+        credentials, file = credentials_of(request), bytes_in(request, "file", 32)
+        require_target(request, api.outline_of(file))
+        return Octets(await threads.do(service.outline, credentials, file))
+
+    @app.get(
         api.BLOCK,
         tags=["files"],
         summary="Read a piece by its SHA-256",

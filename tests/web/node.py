@@ -65,6 +65,10 @@ class MemoryNode:
         self.admit(credentials, "DELETE", api.draft_of(file_id, draft))
         self.drafts.pop(draft, None)
 
+    def outline(self, credentials: Credentials, file_id: bytes) -> bytes:
+        self.admit(credentials, "GET", api.outline_of(file_id))
+        return b"".join(self.pieces)
+
     def get_piece(
         self, credentials: Credentials, file_id: bytes, digest: bytes, authorization_id: int
     ) -> bytes:

@@ -91,6 +91,10 @@ def test_commitments(node: HttpStorageNode, sign: Asker, held: bytes) -> None:
     assert node.commitments(credentials, FILE, DRAFT) == hashlib.sha384(held).digest()
 
 
+def test_the_outline(node: HttpStorageNode, sign: Asker, held: bytes) -> None:
+    assert node.outline(sign("GET", api.outline_of(FILE)), FILE) == held
+
+
 def claim(size: int) -> Claim:
     return Claim(1, os.urandom(32), 4096, os.urandom(32), 8, size, 2**33)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from dtxeth.chain import Account
+from dtxeth.chain import Account, reverts
 from dtxeth.chain.bindings.events import AuthorizationApplied, PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import Algorithm, AuthorizationStatus, ChallengeStatus, Fault
 from dtxeth.errors import DtxethError, PolicyError, UnknownNameError
@@ -163,7 +163,10 @@ class DataOwner(FileOwner):
         except (PolicyError, UnknownNameError) as refusal:
             self.reject(applied.authorization_id, public_reason(str(refusal)))
         else:
-            self.approve(applied.authorization_id)
+            try:
+                self.approve(applied.authorization_id)
+            except reverts.FileExpired as expired:
+                self.reject(applied.authorization_id, public_reason(str(expired)))
         return Outcome.MOVED
 
     def _judge(self, applied: AuthorizationApplied) -> None:

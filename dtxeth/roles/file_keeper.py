@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from dtxeth.chain import Account
-from dtxeth.chain.bindings.events import FilePublished, NamespaceAdded
+from dtxeth.chain.bindings.events import ChallengeFailed, ChallengeOpened, FilePublished, NamespaceAdded
 from dtxeth.chain.bindings.types import Possession
 from dtxeth.errors import InputError, UnknownNameError
 from dtxeth.roles import health
@@ -14,8 +15,15 @@ from dtxeth.roles.actor import Actor
 from dtxeth.roles.care import Belongings, Care
 from dtxeth.roles.challenger import Challenger
 from dtxeth.roles.files import FileRef, StoredFile, file_id_of
+from dtxeth.roles.migrations import Migration, migrations
 from dtxeth.roles.network import Network
-from dtxeth.storage import owned_file_key, unseal_info
+from dtxeth.roles.repair import Repair, Repairer
+from dtxeth.storage import Candidate, StorageNodeApi, candidate, owned_file_key, unseal_info
+
+DAY = 24 * 3600
+
+MAX_DAYS = 36_525
+"""A century: no file is kept longer."""
 
 MAX_SHARDS = 64
 """Most shards of a stripe: FileRegistry takes as many holdings of a file."""
@@ -38,6 +46,7 @@ class FileKeeper(Actor):
         super().__init__(network, account, name)
         self.belongings = Belongings(network.index, self.address)
         self.challenger = Challenger(self, care, self.belongings)
+        self.repairer = Repairer(self)
 
     @property
     def care(self) -> Care:
@@ -51,11 +60,12 @@ class FileKeeper(Actor):
     @property
     def due(self) -> int | None:
         """See :attr:`~dtxeth.roles.network.Worker.due`."""
-        return self.challenger.due
+        dates = [date for date in (self.challenger.due, self.repairer.due) if date is not None]
+        return min(dates, default=None)
 
     def watch(self) -> bool:
-        """Challenge, draw and close; part of a worker's step."""
-        return self.challenger.step()
+        """Challenge, draw, close and repair; part of a worker's step."""
+        return self.challenger.step() | self.repairer.step()
 
     # --- namespaces ---
 
@@ -136,6 +146,45 @@ class FileKeeper(Actor):
         now = self.network.chain.now()
         return [file for file in self.files() if file.expires_at < now]
 
+    def renew(self, file: FileRef, days: int) -> StoredFile:
+        """Have the nodes of a file keep it longer; possible until 7 days after its expiry.
+
+        Nodes that cannot be asked, or do not want to, are replaced.
+
+        Args:
+            file: One of this owner's files.
+            days: How much longer, counted from its expiry, or from now if that is past.
+
+        Returns:
+            The file with its new expiry.
+
+        Raises:
+            InputError: Not this owner's file, or deleted, or a number of days that cannot be.
+            NotEnoughNodesError: Too few of its nodes are left.
+            ContractRevert: Its retention is over: publish it anew.
+        """
+        file_id, now = file_id_of(file), self.network.chain.now()
+        expires_at = max(now, self.contracts.file_registry.file_of(file_id).expires_at) + days * DAY
+        if days < 1 or expires_at > now + MAX_DAYS * DAY:
+            raise InputError(
+                f"a file cannot be renewed for {days} days: give at least 1, and at most {MAX_DAYS} days from now"
+            )
+        self.repairer.renew(file_id, expires_at)
+        self.network.index.sync()
+        (published,) = self.network.index.events(FilePublished, file_id=file_id)
+        return self.describe(published)
+
+    def repairs(self) -> list[Repair]:
+        """Which of this owner's files wait for a repair, why, and what is in its way."""
+        self.network.index.sync()
+        return self.repairer.pending()
+
+    def migrations(self, file: FileRef | None = None) -> list[Migration]:
+        """What has moved between nodes, of one of this owner's files or of all, in the order of the chain."""
+        self.network.index.sync()
+        filters = {"owner": self.address} | ({} if file is None else {"file_id": file_id_of(file)})
+        return migrations(self.network.index, **filters)
+
     def delete(self, file: FileRef) -> None:
         """Delete a file before its expiry: it can be read no longer, and its nodes free the space.
 
@@ -159,11 +208,41 @@ class FileKeeper(Actor):
             return health.namespace_health(contracts, index, self.namespace_id(what))
         return health.file_health(contracts, file_id_of(what))
 
+    # --- what uploads and revisions need ---
+
+    def file_key(self, file_id: bytes) -> bytes:
+        """Key of a file of this owner's.
+
+        Raises:
+            CryptoError: It is somebody else's.
+        """
+        _, versions = self.contracts.key_registry.key_of(self.address)
+        return owned_file_key(self.account, self.contracts.file_registry, file_id, versions)
+
+    def reachable_nodes(self) -> dict[str, StorageNodeApi]:
+        """The storage nodes that can be reached, by address."""
+        return self.network.storage_nodes_by_address()
+
+    def candidates(self, nodes: Iterable[str]) -> list[Candidate]:
+        """What the chain, and this owner's own challenges, say of nodes that might store something."""
+        contracts, strikes = self.contracts, self._strikes()
+        return [
+            candidate(contracts.node_registry, contracts.storage_challenge, node, strikes[node])
+            for node in nodes
+        ]
+
+    def _strikes(self) -> Counter[str]:
+        """Challenges of this owner's that each node has failed in the last month."""
+        index, record = self.network.index, self.contracts.storage_challenge.challenge
+        own = {event.challenge_id for event in index.events(ChallengeOpened, challenger=self.address)}
+        since = self.network.chain.now() - 30 * DAY
+        failed = [event for event in index.events(ChallengeFailed) if event.challenge_id in own]
+        return Counter(event.node for event in failed if record(event.challenge_id).deadline > since)
+
     def describe(self, event: FilePublished) -> StoredFile:
         """Open what is sealed in the record of an own file."""
         files = self.contracts.file_registry
-        _, versions = self.contracts.key_registry.key_of(self.address)
-        info = unseal_info(event.sealed_info, owned_file_key(self.account, files, event.file_id, versions))
+        info = unseal_info(event.sealed_info, self.file_key(event.file_id))
         return StoredFile(
             id=event.file_id,
             name=info.name,

@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dtxeth.chain.bindings.events import FilePublished
-from dtxeth.chain.bindings.types import Role
 from dtxeth.errors import DataError, InputError, NotEnoughNodesError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.table import Table
 from dtxeth.roles import grants
-from dtxeth.roles.file_keeper import FileKeeper
+from dtxeth.roles.file_keeper import DAY, MAX_DAYS, FileKeeper
 from dtxeth.roles.files import FileRef, StoredFile
-from dtxeth.storage import StorageNodeApi, Terms, owned_file_key, upload, wrap_file_key
-
-DAY = 24 * 3600
-
-MAX_DAYS = 36_525
-"""A century: no file is kept longer."""
+from dtxeth.storage import Terms, upload, wrap_file_key
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
@@ -111,8 +105,7 @@ class FileOwner(FileKeeper):
     def wrap_for(self, reader: str, file_id: bytes, task_id: int, policy: Policy) -> bytes:
         """Wrap the key of an own file, and the policy's floors, for an account that may read it for a task."""
         files = self.contracts.file_registry
-        _, versions = self.contracts.key_registry.key_of(self.address)
-        secret = grants.pack(owned_file_key(self.account, files, file_id, versions), policy)
+        secret = grants.pack(self.file_key(file_id), policy)
         return wrap_file_key(secret, self.encryption_key_of(reader), files, file_id, reader, task_id)
 
     def _store(
@@ -128,12 +121,14 @@ class FileOwner(FileKeeper):
         if not 1 <= days <= MAX_DAYS:
             raise InputError(f"a file cannot be kept for {days} days: give 1 to {MAX_DAYS}")
         terms = Terms(name, self._namespace(namespace), self.network.chain.now() + days * DAY, rows, columns)
+        nodes = self.reachable_nodes()
         stored = upload(
             reader,
             terms,
             self.signer,
             self.encryption_key_of(self.address),
-            self._reachable_nodes(),
+            nodes,
+            candidates=self.candidates(nodes),
             progress=progress,
         )
         receipt = self.contracts.file_registry.publish(
@@ -147,15 +142,12 @@ class FileOwner(FileKeeper):
         except UnknownNameError:
             if self.default_replicas is None:
                 raise
-        if (online := len(self._reachable_nodes())) < self.default_replicas:
+        usable = sum(one.usable for one in self.candidates(self.reachable_nodes()))
+        if usable < self.default_replicas:
             raise NotEnoughNodesError(
-                f"{online} usable storage nodes, {self.default_replicas} replicas: start more nodes"
+                f"{usable} usable storage nodes, {self.default_replicas} replicas: start more nodes"
             )
         return self.add_namespace(name, self.default_replicas)
-
-    def _reachable_nodes(self) -> dict[str, StorageNodeApi]:
-        reachable = self.network.storage_nodes_by_address()
-        return {node: reachable[node] for node in self.online_nodes(Role.STORAGE) if node in reachable}
 
 
 def _shape(path: Path, id: str | None, label: str | None, binary: bool) -> tuple[int, tuple[str, ...]]:

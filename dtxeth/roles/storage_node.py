@@ -24,7 +24,8 @@ from dtxeth.roles.actor import Actor
 from dtxeth.roles.challenges import carry_on
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
-from dtxeth.storage import NodeLimits
+from dtxeth.roles.repair import FIRST_REST
+from dtxeth.storage import NodeLimits, Proof
 from dtxeth.storage import StorageNode as StorageService
 from dtxeth.storage.blockstore import BlockStore
 
@@ -63,7 +64,11 @@ class StorageNode(Actor):
         self.home, self.capacity = home, capacity
         home.mkdir(parents=True, exist_ok=True)
         self.service = StorageService(
-            account, self.contracts, store, NodeLimits(capacity), home / "node.sqlite"
+            account,
+            self.contracts,
+            store,
+            NodeLimits(capacity),
+            home / "node.sqlite",
         )
         self._drawn = Inbox(network.index, ChallengeDrawn, node=self.address)
         self._opened = Inbox(network.index, ChallengeOpened, node=self.address)
@@ -140,7 +145,9 @@ class StorageNode(Actor):
         def empty() -> bool | None:
             return nodes.pledge_of(self.address).holdings == 0 or None
 
-        self.network.wait(empty, f"owners to move everything off {self.name}", timeout=timeout)
+        patience = 2 * FIRST_REST  # owners look at their files a little after the news
+        what = f"owners to move everything off {self.name}"
+        self.network.wait(empty, what, timeout=timeout, patience=patience)
         self.go_offline()
         if not self.has_left:
             nodes.unstake(sender=self.account)
@@ -197,10 +204,9 @@ class StorageNode(Actor):
         challenges = self.contracts.storage_challenge
         indices = challenges.drawn_indices(challenge_id)
         answer = self.service.answer(record.holding_id, record.algorithm, indices, record.seed)
-        if record.algorithm is Algorithm.KZG:
-            challenges.prove_kzg(challenge_id, answer, sender=self.account)
-        else:
-            challenges.prove(challenge_id, answer.leaves, answer.hashes, sender=self.account)
+        packed = answer.to_bytes() if isinstance(answer, Proof) else answer
+        post = challenges.prove_kzg if record.algorithm is Algorithm.KZG else challenges.prove
+        post(challenge_id, record.seed, packed, sender=self.account)
 
     def _complain(self, what: str, drawn: ChallengeDrawn, error: Exception) -> None:
         """Log once a challenge, not at every attempt."""

@@ -15,6 +15,7 @@ from dtxeth.errors import IntegrityError, StorageError
 from dtxeth.roles import DataOwner, StorageNode
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.api import Claim, NodeStatus
+from dtxeth.storage.lifecycle import Sweep
 from dtxeth.storage.prover import Proof
 
 LEAVES = 40
@@ -43,9 +44,9 @@ class PaperService:
         hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
         return Proof(tuple(leaves[i] for i in indices), tuple(merkle.multiproof(hashes, indices)))
 
-    def sweep(self) -> list[int]:
+    def sweep(self) -> Sweep:
         swept, self.releasable = self.releasable, []
-        return swept
+        return Sweep(0, 0, tuple(swept))
 
     def status(self) -> NodeStatus:
         return NodeStatus(self.capacity, 0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtxeth.chain import reverts
-from dtxeth.chain.bindings.types import ChallengeStatus, Fault
+from dtxeth.chain.bindings.types import Algorithm, ChallengeStatus, Fault
 from dtxeth.errors import ContractRevert
 from dtxeth.roles import DataOwner, LocalNetwork, StorageNode, StoredFile, listing
+from dtxeth.roles.care import Care
 from dtxeth.roles.challenges import BLOCK_HASHES
 from dtxeth.storage.prover import Proof
 
@@ -26,7 +28,7 @@ def network() -> Iterator[LocalNetwork]:
 
 @pytest.fixture
 def owner(network: LocalNetwork) -> DataOwner:
-    return network.data_owner("owner")
+    return network.data_owner("owner", care=Care(challenges_per_day=0))
 
 
 @pytest.fixture
@@ -42,12 +44,12 @@ def alter(node: StorageNode) -> None:
 
 
 def test_honest_nodes_prove_and_are_paid(network: LocalNetwork, owner: DataOwner, file: StoredFile) -> None:
-    results = owner.challenge(file, leaves=4)
+    results = owner.challenge(file, count=4)
     assert {result.node for result in results} == {node.address for node in network.storage_nodes}
     assert {(result.status, result.fault) for result in results} == {(ChallengeStatus.PROVED, Fault.NONE)}
     challenges = network.contracts.storage_challenge
     for node in network.storage_nodes:
-        assert challenges.credit_of(node.address) == challenges.deposit_for(4)
+        assert challenges.credit_of(node.address) == challenges.deposit_for(Algorithm.MERKLE, 4)
     assert [row["status"] for row in listing.challenges(network)] == ["proved", "proved"]
 
 
@@ -68,8 +70,9 @@ def test_a_node_that_answers_with_altered_leaves_is_wrong(
     cheat = network.storage_nodes[0]
     honest_answer = cheat.service.answer
 
-    def answer(holding_id: int, indices: tuple[int, ...]) -> Proof:
-        proof = honest_answer(holding_id, indices)
+    def answer(*arguments: Any) -> Proof:
+        proof = honest_answer(*arguments)
+        assert isinstance(proof, Proof)
         return Proof((bytes(len(proof.leaves[0])), *proof.leaves[1:]), proof.hashes)
 
     monkeypatch.setattr(cheat.service, "answer", answer)
@@ -106,9 +109,9 @@ def test_only_the_owner_challenges_and_not_at_once_again(
 ) -> None:
     with pytest.raises(ContractRevert, match="owner"):
         network.data_owner("other").challenge(file)
-    owner.challenge(file, leaves=1)
+    owner.challenge(file, count=1)
     with pytest.raises(reverts.ChallengedTooSoon):
-        owner.challenge(file, leaves=1)
+        owner.challenge(file, count=1)
 
 
 def test_heartbeats_count_once_a_slot(network: LocalNetwork) -> None:

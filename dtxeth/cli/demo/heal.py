@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 from rich.console import Console
 
-from dtxeth.chain.bindings.events import ChallengeFailed, FileRevised, NodeSlashed
-from dtxeth.chain.bindings.types import Algorithm, Cause, Level
+from dtxeth.chain.bindings.events import ChallengeFailed, NodeSlashed
+from dtxeth.chain.bindings.types import Algorithm, Level
 from dtxeth.cli.demo import cheat, speed
 from dtxeth.cli.demo.gas import GasLedger
 from dtxeth.cli.demo.tables import chapter, table
@@ -26,6 +26,8 @@ from dtxeth.errors import StorageError, TaskError
 from dtxeth.roles import LocalNetwork, StorageNode, StoredFile
 from dtxeth.roles.care import Care
 from dtxeth.roles.health import FileHealth, file_health
+from dtxeth.roles.migrations import Migration
+from dtxeth.storage.coding import Layout, Redundancy
 
 NODES = 8
 NEEDED, TOTAL = 4, 6
@@ -168,9 +170,8 @@ class Healing:
     def account(self) -> None:
         """Sum up."""
         self._tell_health("Health after")
-        index = self.network.index
-        revised = [event for event in index.events(FileRevised) if event.cause in (Cause.REPAIR, Cause.DRAIN)]
-        slashed = sum(event.amount for event in index.events(NodeSlashed))
+        migrations = self.owner.migrations()
+        slashed = sum(event.amount for event in self.network.index.events(NodeSlashed))
         self.report |= {
             "files": [
                 {
@@ -182,13 +183,13 @@ class Healing:
             ],
             "caught": self.caught,
             "slashed_wei": slashed,
-            "repaired_pieces": sum(done.pieces for done in self.owner.repairs().done),
-            "migrations": len(revised),
+            "repaired_pieces": sum(map(self._pieces, migrations)),
+            "migrations": len(migrations),
         }
         downloads = sum(len(kept.downloads) for kept in self.kept.values())
         same = "all bit for bit" if all(kept.recovered for kept in self.kept.values()) else "NOT all right"
         self.console.print(
-            f"\n{downloads} downloads, {same}; {len(revised)} migrations of {self.report['repaired_pieces']} pieces; "
+            f"\n{downloads} downloads, {same}; {len(migrations)} migrations of {self.report['repaired_pieces']} pieces; "
             f"{_ether(slashed)} slashed, half of it to the owner."
         )
 
@@ -232,6 +233,12 @@ class Healing:
                 namespace, level, names, str(len(kept.downloads)) if kept.recovered else "[red]NO[/]"
             )
         self.console.print(rows)
+
+    def _pieces(self, migration: Migration) -> int:
+        """Pieces that a migration made anew: a node of the story holds one of each stripe, and the manifest."""
+        file = self.network.contracts.file_registry.file_of(migration.file_id)
+        stripes = Layout(Redundancy(file.needed, file.total), file.size).stripes
+        return len(migration.joined) * (stripes + 1)
 
     def _health(self, kept: Kept) -> FileHealth:
         return file_health(self.network.contracts, kept.file.id)

@@ -99,8 +99,13 @@ library KzgProof {
     }
 
     /// @dev No value is 1.4 times likelier than among uniform ones, for 2^256 is 2.2 orders: chances grow by as much at most.
-    function _scalar(bytes32 seed, bytes32 tag) private pure returns (uint256) {
-        return uint256(keccak256(abi.encode(seed, tag))) % ORDER;
+    function _scalar(bytes32 seed, bytes32 tag) private pure returns (uint256 scalar) {
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            mstore(0x00, seed)
+            mstore(0x20, tag)
+            scalar := mod(keccak256(0x00, 0x40), ORDER)
+        }
     }
 
     /// @dev Hashes affine points as leaves, and writes them with the powers of γ the way the multiplication wants them.

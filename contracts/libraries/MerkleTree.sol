@@ -80,8 +80,10 @@ library MerkleTree {
             start := proof.offset
         }
         uint256 next = start;
-        for (uint256 width = leafCount; width > 1; width = (width + 1) / 2) {
-            (known, next) = _climb(hashes, indices, known, width, next);
+        unchecked {
+            for (uint256 width = leafCount; width > 1; width = (width + 1) / 2) {
+                (known, next) = _climb(hashes, indices, known, width, next);
+            }
         }
         require(next - start == proof.length, InvalidProofLength(proof.length, next - start));
         return hashes[0];

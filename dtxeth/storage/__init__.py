@@ -25,8 +25,9 @@ from dtxeth.storage.keys import (
     wrap_context,
     wrap_file_key,
 )
+from dtxeth.storage.limits import NodeLimits
 from dtxeth.storage.manifest import Manifest
-from dtxeth.storage.node import NodeLimits, StorageNode
+from dtxeth.storage.node import StorageNode
 from dtxeth.storage.placement import Candidate, candidate
 from dtxeth.storage.prover import Proof
 from dtxeth.storage.pusher import Progress

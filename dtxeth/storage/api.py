@@ -58,7 +58,7 @@ class Claim:
     expires_at: int
 
     def to_bytes(self) -> bytes:
-        """Encode it as the body of the request: fields in order, roots of 32 bytes, sizes and times of 8, others of 4."""
+        """Encode it as a request's body: fields in order, roots of 32 bytes, sizes and times of 8, others of 4."""
         return b"".join(
             [
                 self.version.to_bytes(4, "big"),
@@ -95,8 +95,8 @@ class Claim:
 class StorageNodeApi(Protocol):
     """A storage node as its clients reach it.
 
-    An owner gathers a *draft* on a node, piece by piece, and has the node acknowledge it; the draft becomes a holding when
-    the acknowledgement is published. A draft is named by 16 random bytes.
+    An owner gathers a *draft* on a node, piece by piece, and has the node acknowledge it; the draft becomes a
+    holding when the acknowledgement is published. A draft is named by 16 random bytes.
 
     Refusals are :class:`~dtxeth.errors.DtxethError`; an implementation over a network raises
     :class:`~dtxeth.errors.NodeError` or ``OSError`` when the node cannot be reached.

@@ -49,8 +49,8 @@ class NodeClient:
     def commitments(self, file_id: bytes, draft: bytes, blobs: int) -> list[bytes]:
         """Have the node commit to what it has of a draft.
 
-        They are what the node says: compare them with one's own bytes (:mod:`dtxeth.crypto.commitment_check`). The node computes
-        them as pieces arrive if it has been asked once before.
+        They are what the node says: compare them with one's own bytes (:mod:`dtxeth.crypto.commitment_check`).
+        The node computes them as pieces arrive if it has been asked once before.
 
         Args:
             file_id: The file.

@@ -5,8 +5,8 @@
     STAGED ──acknowledge──▶ ACKNOWLEDGED ──published──▶ LIVE ──ended on chain──▶ ENDED ──released on chain──▶ gone
        └─ left alone ─▶ gone     └─ can no longer be published ─▶ gone
 
-What the node has signed for stays until it is certain that it was not and cannot be published: an owner who could make a
-node drop it could publish it afterwards and blame the node.
+What the node has signed for stays until it is certain that it was not and cannot be published: an owner who
+could make a node drop it could publish it afterwards and blame the node.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class LifeCycle:
             self._seen = head
             return held
         first = max(0, min(self._seen, head) - _OVERLAP)
-        ended, released = self._events(HoldingEnded, first), self._events(HoldingReleased, first)
-        changed = {event.holding_id for event in (*ended, *released)}
+        changed = {event.holding_id for event in self._events(HoldingEnded, first)}
+        changed |= {event.holding_id for event in self._events(HoldingReleased, first)}
         self._seen = head
         return [one for one in held if one.stage is not Stage.LIVE or one.holding_id in changed]
 
@@ -106,8 +106,8 @@ class LifeCycle:
         """What an acknowledged draft has become."""
         registry = self._contracts.file_registry
         holding_id = registry.holding_on(held.file_id, self._node)
-        if holding_id and self._is(registry.holding(holding_id), held):
-            return self._noted(held, holding_id, Stage.LIVE)
+        if holding_id and self._is(record := registry.holding(holding_id), held):
+            return self._found(held, holding_id, record)
         version, owner = self.next_version(held.file_id)
         claim = held.claim
         assert claim is not None
@@ -116,8 +116,8 @@ class LifeCycle:
         # The file has its version, and more: the holding may have come, and ended since.
         if owner == held.owner:
             for event in self._events(HoldingAdded, held.since, held.file_id):
-                if self._is(registry.holding(event.holding_id), held):
-                    return self._continued(self._noted(held, event.holding_id, Stage.LIVE))
+                if self._is(record := registry.holding(event.holding_id), held):
+                    return self._continued(self._found(held, event.holding_id, record))
         return None
 
     def _continued(self, held: StoredHolding) -> StoredHolding | None:
@@ -145,12 +145,17 @@ class LifeCycle:
             claim.version, claim.root, claim.commitments_root, claim.size
         )  # fmt: skip
 
+    def _found(self, held: StoredHolding, holding_id: int, record: Holding) -> StoredHolding:
+        """Note that an acknowledged draft is the holding of this number."""
+        file = self._contracts.file_registry.file_of(held.file_id)
+        claim = held.claim and replace(
+            held.claim, expires_at=record.expires_at
+        )  # of several, the one that was used
+        manifest = file.manifest_digest if file.version == record.version else b""
+        return self._noted(replace(held, claim=claim, manifest_digest=manifest), holding_id, Stage.LIVE)
+
     def _noted(self, held: StoredHolding, holding_id: int, stage: Stage) -> StoredHolding:
-        manifest = held.manifest_digest
-        if stage is Stage.LIVE and held.claim is not None and not manifest:
-            record = self._contracts.file_registry.file_of(held.file_id)
-            manifest = record.manifest_digest if record.version == held.claim.version else b""
-        noted = replace(held, holding_id=holding_id, stage=stage, manifest_digest=manifest)
+        noted = replace(held, holding_id=holding_id, stage=stage)
         self._records.save(noted)
         return noted
 

@@ -6,52 +6,27 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from dtxeth.chain import Account, Contracts
 from dtxeth.chain.bindings.types import Acknowledgement, Algorithm
 from dtxeth.chain.recent import Recent
-from dtxeth.crypto import kzg
-from dtxeth.errors import BusyError, DtxethError, InputError, IntegrityError, PolicyError, UnknownNameError
+from dtxeth.errors import DtxethError, InputError, PolicyError, UnknownNameError
 from dtxeth.storage import api
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.api import Claim, NodeStatus
 from dtxeth.storage.blockstore import BlockStore, cid_of_digest
+from dtxeth.storage.drafts import NO_ROOT, Drafts
 from dtxeth.storage.lifecycle import LifeCycle, Sweep
-from dtxeth.storage.pieces import SLICE_SIZE, holding_root
-from dtxeth.storage.rates import Rates
-from dtxeth.storage.records import Records, Stage, StoredHolding, StoredPiece
+from dtxeth.storage.limits import NodeLimits
+from dtxeth.storage.pieces import SLICE_SIZE
+from dtxeth.storage.records import Records, Stage, StoredHolding
 from dtxeth.storage.requests import Credentials, RequestGate
 from dtxeth.storage.shelf import Shelf
 
-_NO_ROOT: Final = bytes(32)
 _MAX_KEPT: Final = (1 << 20) // 32  # digests in a body of 1 MiB
-
-
-@dataclass(frozen=True)
-class NodeLimits:
-    """How much and how long a node keeps what is not on chain, and how often it may be asked.
-
-    Quotas bound what one account can hog. Somebody with many accounts can still fill a node's spare room for
-    ``staging_seconds``, at the cost of sending it all: whom a node serves at all is for whoever runs it to say.
-
-    Attributes:
-        capacity: Bytes it offers altogether: what it declares on chain.
-        staging_seconds: How long a draft may rest untouched.
-        acknowledgement_seconds: How long an acknowledgement may be published.
-        staged_bytes: Bytes that one account may have in drafts.
-        drafts: Drafts that one account may have.
-        rates: Requests that are served.
-    """
-
-    capacity: int
-    staging_seconds: int = 3600
-    acknowledgement_seconds: int = 3600
-    staged_bytes: int = 256 << 30
-    drafts: int = 256
-    rates: Rates = field(default_factory=Rates)
 
 
 class StorageNode:
@@ -61,8 +36,9 @@ class StorageNode:
     only for the same bytes. An acknowledged draft stays until it is published, or can no longer be; see
     :mod:`~dtxeth.storage.lifecycle`.
 
-    Merkle trees are computed as pieces arrive. KZG commitments take 70 times as long, so they are computed from the moment
-    their owner first asks for them: of the pieces that are there at once, of later ones in the background as they arrive.
+    Merkle trees are computed as pieces arrive: later they would have to be read and verified once more. KZG
+    commitments take 70 times as long, so they are computed from the moment their owner first asks for them: of
+    the pieces that are there at once, of later ones in the background as they arrive.
 
     Args:
         account: The node's account, registered in NodeRegistry.
@@ -89,6 +65,7 @@ class StorageNode:
         self._changing = self._shelf.changing
         self._life = LifeCycle(account.address, contracts, self._records, limits.staging_seconds)
         self._recent = Recent(contracts.chain)
+        self._drafts = Drafts(contracts, self._records, self._shelf, self._life, limits, self._recent)
         self._background = ThreadPoolExecutor(1, thread_name_prefix="commitments")
         self._gate = RequestGate(
             account.address,
@@ -129,13 +106,13 @@ class StorageNode:
         digest = hashlib.sha256(piece).digest()
         owner = self._gate.admit_digest(credentials, "PUT", api.piece_at(file_id, draft, position), digest)
         with self._changing:
-            self._check_next(file_id, owner, draft, position, [len(piece)])
+            self._drafts.check_next(file_id, owner, draft, position, [len(piece)])
         cid = cid_of_digest(digest)
         with self._shelf.arriving(cid, len(piece)):
             self._shelf.store.block_put(piece, pin=True, cid=cid)
             known = self._shelf.block(cid)
             with self._changing:
-                held = self._append(file_id, owner, draft, position, [known])
+                held = self._drafts.append(file_id, owner, draft, position, [known])
         if held.committing:
             self._background.submit(self._commit, cid)
         elif known.root is None:
@@ -162,8 +139,8 @@ class StorageNode:
             self._shelf.store.block_get(cid)  # it is about to be signed for
         with self._changing:
             known = [self._shelf.block(cid) for cid in cids]
-            self._check_next(file_id, owner, draft, position, [piece.size for piece in known])
-            self._append(file_id, owner, draft, position, known)
+            self._drafts.check_next(file_id, owner, draft, position, [piece.size for piece in known])
+            self._drafts.append(file_id, owner, draft, position, known)
 
     def commitments(self, credentials: Credentials, file_id: bytes, draft: bytes) -> bytes:
         """See :meth:`StorageNodeApi.commitments`.
@@ -175,9 +152,9 @@ class StorageNode:
         """
         _check_ids(file_id, draft)
         owner = self._gate.admit(credentials, "GET", api.commitments_of(file_id, draft))
-        held = self._touch(self._draft(file_id, owner, draft), committing=True)
+        held = self._drafts.touch(self._drafts.find(file_id, owner, draft), committing=True)
         found = self._shelf.commitments(held)
-        self._touch(self._draft(file_id, owner, draft), committing=True)
+        self._drafts.touch(self._drafts.find(file_id, owner, draft), committing=True)
         return b"".join(found)
 
     def acknowledge(
@@ -194,15 +171,15 @@ class StorageNode:
         """
         _check_ids(file_id, draft)
         owner = self._gate.admit(credentials, "PUT", api.draft_of(file_id, draft), claim.to_bytes())
-        held = self._draft(file_id, owner, draft)
-        self._check_claim(file_id, owner, claim)
+        held = self._drafts.find(file_id, owner, draft)
+        self._drafts.check_claim(file_id, owner, claim)
         pieces = self._records.pieces(held)
         if not pieces:
             raise UnknownNameError(f"no pieces of file 0x{file_id.hex()} are staged: send them first")
         self._shelf.require_pinned(pieces)
-        tail = self._check_bytes(held, pieces, claim)
+        tail = self._drafts.check_bytes(held, pieces, claim)
         with self._changing:
-            now = self._draft(file_id, owner, draft)
+            now = self._drafts.find(file_id, owner, draft)
             if len(self._records.pieces(now)) != len(pieces):
                 raise InputError(f"file 0x{file_id.hex()} was sent more pieces meanwhile: claim them, too")
             chain = self._contracts.chain
@@ -231,7 +208,7 @@ class StorageNode:
                 return
             if held.stage is not Stage.STAGED:
                 raise PolicyError(f"a draft of file 0x{file_id.hex()} is acknowledged: it stays for now")
-            self._drop(held)
+            self._drafts.drop(held)
 
     # --- reading ---
 
@@ -244,11 +221,11 @@ class StorageNode:
         """
         _check_ids(file_id)
         owner = self._gate.admit(credentials, "GET", api.outline_of(file_id))
-        for held in self._published(self._records.holdings_of(file_id)):
+        for held in self._drafts.published(self._records.holdings_of(file_id)):
             if held.owner == owner and held.stage is Stage.LIVE and held.claim is not None:
                 full: list[bytes] = []
                 tail: list[bytes] = []
-                if held.claim.root != _NO_ROOT:
+                if held.claim.root != NO_ROOT:
                     full, tail, _ = self._shelf.merkle(self._records.pieces(held))
                 commitments = self._shelf.commitments(held) if held.claim.blob_count else []
                 return b"".join([*full, *tail, *commitments])
@@ -315,12 +292,12 @@ class StorageNode:
             InputError: It has no root for this algorithm, or an index is out of range.
         """
         record = self._contracts.file_registry.holding(holding_id)
-        found = self._published(self._records.holdings_of(record.file_id))
+        found = self._drafts.published(self._records.holdings_of(record.file_id))
         held = next((held for held in found if held.holding_id == holding_id), None)
         if held is None or held.claim is None:
             raise UnknownNameError(f"holding {holding_id} is not held by node {self.address}")
         root = held.claim.commitments_root if algorithm is Algorithm.KZG else held.claim.root
-        if root == _NO_ROOT:
+        if root == NO_ROOT:
             raise InputError(
                 f"holding {holding_id} has no root for {algorithm.name}: ask for the other proof"
             )
@@ -339,126 +316,23 @@ class StorageNode:
         """
         used, dropped = self._shelf.used, 0
         for held in self._life.concerned():
-            if self._follow(held) is None:
+            if self._drafts.follow(held) is None:
                 dropped += 1
         self._shelf.collect()
         return Sweep(dropped, used - self._shelf.used, tuple(self._life.releasable()))
 
     # --- helpers ---
 
-    def _draft(self, file_id: bytes, owner: str, draft: bytes) -> StoredHolding:
-        """Find a draft that is not published yet."""
-        held = self._records.draft(file_id, owner, draft)
-        if held is not None and held.stage is Stage.ACKNOWLEDGED:
-            held = self._follow(held)
-        if held is None:
-            raise UnknownNameError(
-                f"no such draft of file 0x{file_id.hex()} is staged: send its pieces first"
-            )
-        if not held.is_draft:
-            raise PolicyError(f"this draft of file 0x{file_id.hex()} is published: begin another one")
-        return held
-
-    def _check_next(self, file_id: bytes, owner: str, draft: bytes, position: int, sizes: list[int]) -> None:
-        """Refuse pieces that cannot be the next ones of a draft."""
-        held = self._records.draft(file_id, owner, draft)
-        if held is not None and held.stage is not Stage.STAGED:
-            raise PolicyError(f"this draft of file 0x{file_id.hex()} is acknowledged: begin another one")
-        count, last = self._records.last_sizes(held) if held else (0, [])
-        if position != count:
-            raise InputError(f"piece at position {position} of file 0x{file_id.hex()}: {count} is next")
-        before = last[::-1]
-        for size in sizes:
-            short = sum(one < SLICE_SIZE for one in before)
-            if short == 2 or (short == 1 and before[-1] == SLICE_SIZE):
-                raise InputError(
-                    "a holding ends with its short piece and the manifest: nothing may follow them"
-                )
-            before = [*before, size][-2:]
-        drafts, staged = self._records.staged_by(owner)
-        if held is None and drafts >= self._limits.drafts:
-            raise BusyError(f"account {owner} has {drafts} drafts here already: publish or abandon some")
-        if staged + sum(sizes) > self._limits.staged_bytes:
-            raise BusyError(
-                f"account {owner} has {staged} bytes in drafts here, {self._limits.staged_bytes} are allowed: publish some"
-            )
-
-    def _append(
-        self, file_id: bytes, owner: str, draft: bytes, position: int, pieces: list[StoredPiece]
-    ) -> StoredHolding:
-        self._check_next(file_id, owner, draft, position, [piece.size for piece in pieces])
-        now = self._recent.now()
-        with self._records.transaction():
-            held = self._records.draft(file_id, owner, draft) or self._records.add(file_id, owner, draft)
-            held = replace(held, touched=now, size=held.size + sum(piece.size for piece in pieces))
-            self._records.save(held)
-            self._records.append(held, position, [piece.cid for piece in pieces])
-        return held
-
-    def _touch(self, held: StoredHolding, *, committing: bool) -> StoredHolding:
-        with self._changing:
-            held = replace(self._draft(held.file_id, held.owner, held.draft), committing=committing)
-            held = replace(held, touched=self._contracts.chain.now())
-            self._records.save(held)
-        return held
-
     def _commit(self, cid: str) -> None:
         with suppress(DtxethError):  # whoever asks for them computes them, and is told why not
             if self._records.is_needed(cid):
                 self._shelf.commit(cid)
 
-    def _check_claim(self, file_id: bytes, owner: str, claim: Claim) -> None:
-        """Refuse what the contract would refuse, or what nobody could mean."""
-        has_root, has_commitments = claim.root != _NO_ROOT, claim.commitments_root != _NO_ROOT
-        if not has_root and not has_commitments:
-            raise InputError("a claim without any root: claim what the namespace asks for")
-        if has_root != bool(claim.leaf_count) or has_commitments != bool(claim.blob_count):
-            raise InputError(
-                f"a claim of {claim.leaf_count} leaves and {claim.blob_count} blobs does not fit its roots: "
-                "give a count with each root"
-            )
-        now = self._contracts.chain.now()
-        if claim.expires_at <= now:
-            raise InputError(
-                f"expiry {claim.expires_at}: the chain's time is {now} already, choose a later one"
-            )
-        version, known = self._life.next_version(file_id)
-        if known not in (None, owner):
-            raise PolicyError(f"file 0x{file_id.hex()} belongs to {known}: only its owner may revise it")
-        if claim.version != version:
-            raise InputError(
-                f"version {claim.version} of file 0x{file_id.hex()}: {version} is next, claim that"
-            )
-
-    def _check_bytes(self, held: StoredHolding, pieces: list[StoredPiece], claim: Claim) -> tuple[bytes, ...]:
-        """Compare a claim with what is stored; returns the tail of its Merkle tree."""
-        root, leaves, commitments_root, blobs = _NO_ROOT, 0, _NO_ROOT, 0
-        tail: list[bytes] = []
-        if claim.root != _NO_ROOT:
-            full, tail, leaves = self._shelf.merkle(pieces)
-            root = holding_root([*full, *tail])
-        if claim.commitments_root != _NO_ROOT:
-            commitments = self._shelf.commitments(held)
-            commitments_root, blobs = kzg.commitments_root(commitments), len(commitments)
-        size = sum(piece.size for piece in pieces)
-        given = (claim.root, claim.leaf_count, claim.commitments_root, claim.blob_count, claim.size)
-        if (root, leaves, commitments_root, blobs, size) != given:
-            raise IntegrityError(
-                f"the pieces of file 0x{held.file_id.hex()} have root 0x{root.hex()}, {leaves} leaves, commitments' root "
-                f"0x{commitments_root.hex()}, {blobs} blobs, {size} bytes, not what is claimed: send them again"
-            )
-        before = held.claim
-        if before is not None and (before.root, before.commitments_root) != (root, commitments_root):
-            raise PolicyError(
-                f"this draft of file 0x{held.file_id.hex()} is acknowledged by other roots: begin another one"
-            )
-        return tuple(tail)
-
     def _readable(
         self, candidates: list[StoredHolding], sender: str, file_id: bytes, authorization_id: int
     ) -> list[StoredHolding]:
         """Those published holdings that the sender may read: its own; if authorized for the file now, anybody's."""
-        found = self._published(candidates)
+        found = self._drafts.published(candidates)
         if not found:
             raise UnknownNameError(f"no published holding of file 0x{file_id.hex()} is kept here with that")
         if all(held.owner == sender for held in found):
@@ -473,31 +347,6 @@ class StorageNode:
                 "apply to its owner"
             )
         return found
-
-    def _published(self, candidates: list[StoredHolding]) -> list[StoredHolding]:
-        """Those of a file's drafts and holdings that are on chain, or were until they are released."""
-        found = []
-        for held in candidates:
-            now: StoredHolding | None = held
-            if held.stage is Stage.ACKNOWLEDGED:
-                now = self._recent.get(("published", held.number), lambda held=held: self._follow(held))
-            if now is not None and now.stage in (Stage.LIVE, Stage.ENDED):
-                found.append(now)
-        return found
-
-    def _follow(self, held: StoredHolding) -> StoredHolding | None:
-        """Bring a draft or holding up to date; drop it if it is over."""
-        with self._changing:
-            current = self._records.draft(held.file_id, held.owner, held.draft)
-            if current is None or current.number != held.number:
-                return None
-            now = self._life.follow(current)
-            if now is None:
-                self._drop(current)
-            return now
-
-    def _drop(self, held: StoredHolding) -> None:
-        self._shelf.discard(self._records.remove(held))
 
 
 def _check_ids(file_id: bytes, draft: bytes | None = None) -> None:

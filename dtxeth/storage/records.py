@@ -207,8 +207,8 @@ class Records:
         )  # fmt: skip
         with self.transaction() as database:
             database.execute(
-                "UPDATE holding SET stage = ?, touched = ?, size = ?, committing = ?, claim = ?, deadline = ?, since = ?, "
-                "tail = ?, holding_id = ?, manifest = ? WHERE number = ?",
+                "UPDATE holding SET stage = ?, touched = ?, size = ?, committing = ?, claim = ?, deadline = ?, "
+                "since = ?, tail = ?, holding_id = ?, manifest = ? WHERE number = ?",
                 row,
             )
         if durably:

@@ -18,7 +18,7 @@ from dtxeth.chain.accounts import Account, recover_typed
 from dtxeth.chain.bindings.file_registry import FileRegistry
 from dtxeth.chain.recent import Recent
 from dtxeth.errors import PolicyError, StorageError
-from dtxeth.storage.rates import RateLimiter, Rates
+from dtxeth.storage.limits import RateLimiter, Rates
 
 STORAGE_NODE: Final = "dtxeth storage node"
 """Domain name of requests to storage nodes."""
@@ -142,6 +142,8 @@ class RequestGate:
                 f"request with deadline {credentials.deadline} at time {now}: "
                 f"sign it anew, for at most {_FARTHEST} seconds"
             )
+        if len(credentials.nonce) != 32:
+            raise PolicyError(f"nonce of {len(credentials.nonce)} bytes: sign with a fresh one of 32")
         message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)
         signer = recover_typed(_domain(self._service, self._registry), _TYPES, message, credentials.signature)
         if signer != credentials.sender:

@@ -54,8 +54,8 @@ class Shelf:
             if self._records.block(cid) is None:
                 if self._used + size > self.capacity:
                     raise InputError(
-                        f"piece of {size} bytes: only {max(0, self.capacity - self._used)} of {self.capacity} bytes are free; "
-                        "choose another node"
+                        f"piece of {size} bytes: only {max(0, self.capacity - self._used)} of {self.capacity} "
+                        "bytes are free; choose another node"
                     )
                 self._records.expect(cid, size)
                 self._used += size

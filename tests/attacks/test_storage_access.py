@@ -14,7 +14,7 @@ import pytest
 from dtxeth.errors import BusyError, NotEnoughNodesError, PolicyError, UnknownNameError
 from dtxeth.storage import RemoteFile, StorageNode, StorageNodeApi, Upload, api
 from dtxeth.storage.blockstore import cid_of_digest
-from dtxeth.storage.rates import Rates
+from dtxeth.storage.limits import Rates
 from tests.storage.world import World
 
 SECRET = b"id,diagnosis\n7,positive\n"
@@ -28,7 +28,7 @@ class NaiveNode:
 
     def get_manifest(self, credentials, file_id: bytes, digest: bytes, authorization_id: int) -> bytes:
         self._check(credentials)
-        (holding,) = self._node._published(self._node._records.holdings_of(file_id))
+        (holding,) = self._node._drafts.published(self._node._records.holdings_of(file_id))
         return self._node._shelf.store.block_get(self._node._records.last_cid(holding))
 
     def get_piece(self, credentials, file_id: bytes, digest: bytes, authorization_id: int) -> bytes:

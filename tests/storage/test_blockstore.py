@@ -120,6 +120,7 @@ def test_pins_keep_blocks(store: BlockStore) -> None:
     store.pin_add(later)
     assert {at_once, later} <= store.pin_ls()
     assert loose not in store.pin_ls()
+    assert store.pin_ls([later, loose, MISSING]) == {later}
     with pytest.raises(InputError, match="pinned"):
         store.block_rm(at_once)
     store.pin_rm(at_once)
@@ -175,6 +176,37 @@ def test_full_disk_leaves_nothing(
     with pytest.raises(StorageError, match="No space left"):
         embedded.block_put(b"data")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_keeps_a_reserve_of_the_disk(tmp_path: Path) -> None:
+    store = EmbeddedBlockStore(tmp_path, reserve=1 << 62)
+    with pytest.raises(StorageError, match="No space left.*make room"):
+        store.block_put(b"data")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("method", ["block_get", "block_stat", "block_rm", "pin_add", "pin_rm"])
+def test_failing_disk_is_named(
+    embedded: EmbeddedBlockStore, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    cid = embedded.block_put(b"data", pin=True)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    for name in ("read_bytes", "stat", "unlink", "touch", "exists"):
+        monkeypatch.setattr(Path, name, broken)
+    with pytest.raises(StorageError, match=f"{cid} cannot be .*Input/output error; check the disk"):
+        getattr(embedded, method)(cid)
+    monkeypatch.undo()
+    assert embedded.block_get(cid) == b"data"
+
+
+def test_pin_without_its_block(embedded: EmbeddedBlockStore, tmp_path: Path) -> None:
+    cid = embedded.block_put(b"data", pin=True)
+    next((tmp_path / "blocks").glob(f"*/{cid}")).unlink()
+    assert embedded.pin_ls() == set()
+    assert embedded.pin_ls([cid]) == set()
 
 
 def test_unusable_directory(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dtxeth.errors import (
     PolicyError,
 )
 from dtxeth.storage import api
-from dtxeth.storage.rates import RateLimiter, Rates
+from dtxeth.storage.limits import RateLimiter, Rates
 from dtxeth.storage.requests import LIFETIME
 from tests.storage.sender import DRAFT, NONE, Sender, sha256
 from tests.storage.world import World

@@ -1,11 +1,11 @@
-"""How often an account may ask: token buckets (RFC 2697 calls them so), in memory."""
+"""How much a storage node takes in, and how often it may be asked."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dtxeth.errors import BusyError
@@ -26,8 +26,32 @@ class Rates:
     total: float = 1000.0
 
 
+@dataclass(frozen=True)
+class NodeLimits:
+    """How much and how long a node keeps what is not on chain, and how often it may be asked.
+
+    Quotas bound what one account can hog. Somebody with many accounts can still fill a node's spare room for
+    ``staging_seconds``, at the cost of sending it all: whom a node serves at all is for whoever runs it to say.
+
+    Attributes:
+        capacity: Bytes it offers altogether: what it declares on chain.
+        staging_seconds: How long a draft may rest untouched.
+        acknowledgement_seconds: How long an acknowledgement may be published.
+        staged_bytes: Bytes that one account may have in drafts.
+        drafts: Drafts that one account may have.
+        rates: Requests that are served.
+    """
+
+    capacity: int
+    staging_seconds: int = 3600
+    acknowledgement_seconds: int = 3600
+    staged_bytes: int = 256 << 30
+    drafts: int = 256
+    rates: Rates = field(default_factory=Rates)
+
+
 class RateLimiter:
-    """Counts requests. Thread-safe.
+    """Counts requests, in a token bucket for each account (as in RFC 2697), in memory. Thread-safe.
 
     Args:
         rates: What is allowed.

@@ -180,7 +180,7 @@ def test_full_disk_leaves_nothing(
 
 def test_keeps_a_reserve_of_the_disk(tmp_path: Path) -> None:
     store = EmbeddedBlockStore(tmp_path, reserve=1 << 62)
-    with pytest.raises(StorageError, match="No space left.*make room"):
+    with pytest.raises(StorageError, match=r"No space left.*make room"):
         store.block_put(b"data")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

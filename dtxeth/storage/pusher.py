@@ -132,11 +132,8 @@ class Pusher:
         while waiting:
             sent = self._send_all({node: self._of(shards, short=False) for node, shards in waiting.items()})
             waiting = self._move([fault for fault in sent.values() if fault is not None])
-        for fault in self._send_all(
-            {node: self._of(shards, short=True) for node, shards in self._assigned.items()}
-        ).values():
-            if fault is not None:
-                raise fault
+        short = {node: self._of(shards, short=True) for node, shards in self._assigned.items()}
+        self._require(self._send_all(short).values())
 
     def finish(self, sealed_manifest: bytes, version: int, expires_at: int) -> tuple[Acknowledgement, ...]:
         """Send all nodes the manifest and have them sign.
@@ -149,16 +146,22 @@ class Pusher:
             draft.put_manifest(sealed_manifest)
             return draft.acknowledge(version, expires_at)
 
-        given = []
-        for answer in on_all(self.drafts.values(), close).values():
-            if isinstance(answer, NodeError):
-                raise answer
-            given.append(answer)
-        return tuple(given)
+        answers = on_all(self.drafts.values(), close).values()
+        self._require(answers)
+        return tuple(answer for answer in answers if not isinstance(answer, NodeError))
 
     def abandon(self) -> None:
         """Drop all drafts."""
         on_all(self.drafts.values(), Draft.abandon)
+
+    def _require(self, answers: Iterable[object]) -> None:
+        """Raise the first fault among answers; note the others, lest each cost an attempt."""
+        faults = [answer for answer in answers if isinstance(answer, NodeError)]
+        for fault in faults[1:]:
+            self._faults.append(fault)
+            self._usable.pop(fault.node, None)
+        if faults:
+            raise faults[0]
 
     def _of(self, shards: Iterable[Shard], *, short: bool) -> list[Shard]:
         return [shard for shard in shards if self._layout.is_short(shard[0]) is short]

@@ -132,18 +132,15 @@ class RemoteFile:
     def _sealed(self) -> Iterator[bytes]:
         """Yield the sealed stream; when the file is revised meanwhile, go on from the same byte by the new manifest."""
         position = 0
-        try:
-            while position < self.manifest.layout.size:
-                try:
-                    for chunk in self._sealed_from(position):
-                        position += len(chunk)
-                        yield chunk
-                except NotEnoughNodesError:
-                    if self._registry.file_of(self._file_id).manifest_digest == self.record.manifest_digest:
-                        raise
-                    self._load(self.manifest)
-        finally:
-            self._nodes.close()
+        while position < self.manifest.layout.size:
+            try:
+                for chunk in self._sealed_from(position):
+                    position += len(chunk)
+                    yield chunk
+            except NotEnoughNodesError:
+                if self._registry.file_of(self._file_id).manifest_digest == self.record.manifest_digest:
+                    raise
+                self._load(self.manifest)
 
     def _sealed_from(self, position: int) -> Iterator[bytes]:
         layout = self.manifest.layout

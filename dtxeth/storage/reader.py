@@ -45,10 +45,13 @@ class StripeReader:
         places, needed = self.manifest.shards(), self.manifest.redundancy.needed
         waiting = iter(numbers)
         races = deque(self._race(number, places) for number in islice(waiting, 1 + _SLICES_AHEAD // needed))
-        while races:
-            shards = races.popleft().result(races)
-            races.extend(self._race(number, places) for number in islice(waiting, 1))
-            yield decode(shards, needed)
+        try:
+            while races:
+                shards = races.popleft().result(races)
+                races.extend(self._race(number, places) for number in islice(waiting, 1))
+                yield decode(shards, needed)
+        finally:
+            self.nodes.close()
 
     def _race(self, stripe: int, places: list[dict[int, tuple[str, Piece]]]) -> Race[int, bytes]:
         needed, left = self.manifest.redundancy.needed, dict(places[stripe])

@@ -13,6 +13,7 @@ from dtxeth.storage import Manifest, Redundancy, Upload
 from dtxeth.storage.pieces import SLICE_SIZE
 from dtxeth.storage.revision import Change, Revised, prepare_revision
 from tests.storage.memory import MONTH, Town, dead, fails_at, flipped
+from tests.storage.world import World
 
 DATA = secrets.token_bytes(2 * SLICE_SIZE + 12_345)
 KINDS = [(1, 2), (2, 3), (4, 6)]
@@ -206,3 +207,25 @@ def test_bad_input(town: Town) -> None:
     with pytest.raises(NotEnoughNodesError, match="9 are needed"):
         revise(town, stored, Change(Cause.RECODE, redundancy=Redundancy(4, 9)))
     assert all(not node.drafts for node in town.nodes.values())
+
+
+def test_on_real_nodes(world: World) -> None:
+    """Repaired, coded anew and renewed in a row; what the nodes no longer need is freed."""
+    world.namespace = world.add_namespace("coded", 2, 3)
+    stored, registry = world.publish(DATA), world.contracts.file_registry
+    lost = stored.manifest.nodes[0].node
+    later = stored.publication.expires_at + MONTH
+    for change in (
+        Change(Cause.REPAIR, drop=[registry.holding_on(stored.file_id, lost)]),
+        Change(Cause.RECODE, redundancy=Redundancy(1, 2)),
+        Change(Cause.RENEWAL, expires_at=later),
+    ):
+        signer = world.signer(world.owner)
+        made = prepare_revision(stored.file_id, stored.file_key, signer, world.nodes, change)
+        registry.revise(made.revision, made.acknowledgements, sender=world.owner)
+        for node in world.real:
+            node.sweep()
+        assert world.open(stored.file_id).read() == DATA
+        holdings = [registry.holding(number) for number in registry.holdings_of(stored.file_id)]
+        assert sum(node.status().used for node in world.real) == sum(held.size for held in holdings)
+    assert {held.expires_at for held in holdings} == {later}

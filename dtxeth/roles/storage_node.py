@@ -151,6 +151,7 @@ class StorageNode(Actor):
         self.go_offline()
         if not self.has_left:
             nodes.unstake(sender=self.account)
+        self._sweep()
         return self.withdraw()
 
     def heartbeat(self) -> None:

@@ -25,7 +25,7 @@ from dtxeth.chain.accounts import (
 from dtxeth.chain.chain import Chain, open_chain
 from dtxeth.chain.contracts import Contracts
 from dtxeth.chain.deploy import Deployment, Parameters, deploy, load_deployment
-from dtxeth.chain.event_index import EventIndex
+from dtxeth.chain.event_index import EventIndex, Page
 from dtxeth.chain.receipt import Receipt
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Deployment",
     "EventIndex",
     "Keystore",
+    "Page",
     "Parameters",
     "Receipt",
     "create_keystore",

@@ -57,6 +57,13 @@ def _digest(value: Any) -> bytes:
     return digest
 
 
+def _hex(value: Any) -> str:
+    digits = str(value).removeprefix("0x").upper()
+    if not digits or set(digits) - set("0123456789ABCDEF"):
+        raise ValueError
+    return digits
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 256:
         raise ValueError
@@ -85,6 +92,7 @@ def _time(value: Any) -> Any:
 
 ADDRESS = Kind("an address", _address)
 DIGEST = Kind("an id of 32 bytes", _digest)
+HEX = Kind("hex digits", _hex)
 NUMBER = Kind("a number, 0 or more", _number)
 FLAG = Kind("true or false", _flag)
 TEXT = Kind("a text", _text)

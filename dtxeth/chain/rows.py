@@ -12,7 +12,18 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 from dtxeth.chain.bindings.types import Algorithm, Cause, Fault, HoldingState, Kind, Level, Possession
-from dtxeth.chain.filters import ADDRESS, DIGEST, FLAG, NUMBER, TEXT, Filter, Filters, known_filters, words
+from dtxeth.chain.filters import (
+    ADDRESS,
+    DIGEST,
+    FLAG,
+    HEX,
+    NUMBER,
+    TEXT,
+    Filter,
+    Filters,
+    known_filters,
+    words,
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,7 @@ class FileRow(Row):
     filters = known_filters(
         ("published", "revised", "expires", "deleted"),
         file=DIGEST,
+        prefix=Filter("instr(hex(file), ?) = 1", HEX),
         owner=ADDRESS,
         namespace=TEXT,
         status=words("live", "retained", "lapsed", "cleared", "deleted"),
@@ -434,8 +446,8 @@ class MigrationRow(Row):
         owner: Its owner.
         version: Its version from then on.
         cause: ``repair``, ``drain``, ``recode``, ``renewal`` or ``refresh``.
-        lost: Nodes that held it and no longer do.
-        gained: Nodes that hold it since.
+        left: Nodes that held it and no longer do.
+        joined: Nodes that hold it since.
         revised_at: When.
     """
 
@@ -446,7 +458,8 @@ class MigrationRow(Row):
         owner=ADDRESS,
         cause=words(Cause),
         node=Filter(
-            "? IN (SELECT value FROM json_each(lost) UNION ALL SELECT value FROM json_each(gained))", ADDRESS
+            '? IN (SELECT value FROM json_each("left") UNION ALL SELECT value FROM json_each(joined))',
+            ADDRESS,
         ),
     )
 
@@ -454,8 +467,8 @@ class MigrationRow(Row):
     owner: str
     version: int
     cause: str
-    lost: tuple[str, ...]
-    gained: tuple[str, ...]
+    left: tuple[str, ...]
+    joined: tuple[str, ...]
     revised_at: int
 
 

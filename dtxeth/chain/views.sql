@@ -329,7 +329,7 @@ WITH moves AS (
           )
         ORDER BY e.position
       )
-    ) AS lost,
+    ) AS went,
     (
       SELECT json_group_array(node) FROM (
         SELECT a.node FROM HoldingAdded a
@@ -341,11 +341,11 @@ WITH moves AS (
           )
         ORDER BY a.position
       )
-    ) AS gained
+    ) AS joined
   FROM FileRevised r
 )
-SELECT position, file_id AS file, owner, version, cause, lost, gained, time AS revised_at
-FROM moves WHERE lost <> '[]' OR gained <> '[]';
+SELECT position, file_id AS file, owner, version, cause, went AS "left", joined, time AS revised_at
+FROM moves WHERE went <> '[]' OR joined <> '[]';
 
 -- --- tasks ---
 

@@ -13,7 +13,20 @@ import structlog
 import typer
 from rich.markup import escape
 
-from dtxeth.cli import authorization, challenge, demo, file, keys, local, namespace, node, owner, task
+from dtxeth.cli import (
+    authorization,
+    challenge,
+    demo,
+    file,
+    health,
+    keys,
+    local,
+    migration,
+    namespace,
+    node,
+    owner,
+    task,
+)
 from dtxeth.cli.output import err
 from dtxeth.errors import DtxethError
 
@@ -23,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Decentralised storage and privacy-preserving machine learning on an EVM chain.",
 )
-for group in (demo, local, keys, node, owner, namespace, file, authorization, challenge, task):
+app.command("health")(health.health)
+for group in (demo, local, keys, node, owner, namespace, file, authorization, challenge, migration, task):
     app.add_typer(group.app)
 
 

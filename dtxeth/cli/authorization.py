@@ -6,9 +6,21 @@ from typing import Annotated
 
 import typer
 
+from dtxeth.chain.rows import AuthorizationRow
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
-from dtxeth.cli.output import show_record, show_rows
-from dtxeth.roles import listing
+from dtxeth.cli.output import show_record
+from dtxeth.cli.tables import (
+    Before,
+    Limit,
+    Newest,
+    OfFile,
+    Offset,
+    OfOwner,
+    Since,
+    namer,
+    short,
+    show_page,
+)
 
 app = typer.Typer(name="authorization", no_args_is_help=True, help="Who may read which file, for which task.")
 
@@ -18,15 +30,48 @@ Reason = Annotated[str, typer.Option(help="Why; it will be public.")]
 
 @app.command("list")
 def list_(
+    applier: Annotated[str | None, typer.Option(help="Only of this applier: name or address.")] = None,
+    owner: OfOwner = None,
+    file: OfFile = None,
     task: Annotated[int | None, typer.Option(help="Only of this task.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="unapproved, approved, expired, rejected or revoked.")
+    ] = None,
+    since: Since = None,
+    before: Before = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
-    """List applications and what came of them."""
+    """List applications and what came of them, and grants; --since and --before ask when they were decided."""
     with opened(home) as network:
-        filters = {} if task is None else {"task_id": task}
-        show_rows(
-            listing.authorizations(network, **filters), as_json=json, empty="nobody has applied for a file"
+        named = namer(network)
+        show_page(
+            network,
+            AuthorizationRow,
+            {
+                "authorization": "authorization",
+                "status": "status",
+                "file": lambda row: short(row.file),
+                "applier": lambda row: named(row.applier),
+                "owner": lambda row: named(row.owner),
+                "task": "task",
+                "expires_at": "expires_at",
+            },
+            as_json=json,
+            empty="nobody has applied for a file",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            applier=applier,
+            owner=owner,
+            file=file,
+            task=task,
+            status=status,
+            decided_since=since,
+            decided_before=before,
         )
 
 

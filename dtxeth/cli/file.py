@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dtxeth.chain.rows import FileHealthRow, FileRow, HoldingRow
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
-from dtxeth.cli.output import require_folder, show_record, show_rows
+from dtxeth.cli.output import require_folder, show_record
 from dtxeth.cli.progress import progress_bar
+from dtxeth.cli.tables import (
+    FORMATS,
+    Before,
+    Limit,
+    Newest,
+    OfFile,
+    Offset,
+    OfNode,
+    OfOwner,
+    Since,
+    namer,
+    redundancy,
+    short,
+    show_page,
+    size,
+)
 from dtxeth.roles import listing
-from dtxeth.roles.files import file_id_of
 
-app = typer.Typer(name="file", no_args_is_help=True, help="Files: upload, list, show, download.")
+app = typer.Typer(
+    name="file",
+    no_args_is_help=True,
+    help="Files: upload, list, show, download, renew, delete.",
+)
 
-FileId = Annotated[str, typer.Argument(help="File id, 64 hex digits, as `dtxeth file list` shows it.")]
+FileId = Annotated[
+    str, typer.Argument(help="File id as `dtxeth file list` shows it: 8 digits or more, 64 in all.")
+]
+Level = Annotated[str | None, typer.Option(help="Only of this health: green, yellow or red.")]
+Status = Annotated[
+    str | None,
+    typer.Option(
+        help="live; retained: expired, can still be renewed; lapsed: nodes may free the space; cleared: "
+        "they have; deleted."
+    ),
+]
 
 
 @app.command()
@@ -53,18 +84,200 @@ def upload(
 
 
 @app.command("list")
-def list_(owner: As, home: Home = DEFAULT_HOME, json: Json = False) -> None:
-    """List an owner's files."""
+def list_(
+    owner: OfOwner = None,
+    namespace: Annotated[str | None, typer.Option(help="Only of namespaces of this name.")] = None,
+    status: Status = None,
+    expired: Annotated[
+        bool | None, typer.Option("--expired/--unexpired", help="Only those whose time is over, or not.")
+    ] = None,
+    node: OfNode = None,
+    level: Level = None,
+    since: Since = None,
+    before: Before = None,
+    expires_before: Annotated[
+        datetime | None, typer.Option(formats=FORMATS, help="Only those that expire before this time (UTC).")
+    ] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """List files; --since and --before ask when they were published. Only an owner sees the names of its files."""
     with opened(home) as network:
-        rows = [asdict(stored) for stored in network.data_owner(owner).files()]
-        show_rows(rows, as_json=json, empty=f"{owner} has no files: store one with `dtxeth file upload`")
+        named = namer(network)
+        show_page(
+            network,
+            FileRow,
+            {
+                "file": lambda row: short(row.file),
+                "name": lambda row: listing.title(network, row) or "(sealed)",
+                "owner": lambda row: named(row.owner),
+                "namespace": "namespace",
+                "size": lambda row: size(row.size),
+                "status": "status",
+                "expires_at": "expires_at",
+            },
+            extra={"name": lambda row: listing.title(network, row)},
+            as_json=json,
+            empty="no files: store one with `dtxeth file upload`",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            owner=owner,
+            namespace=namespace,
+            status=status,
+            expired=expired,
+            node=node,
+            level=level,
+            published_since=since,
+            published_before=before,
+            expires_before=expires_before,
+        )
 
 
 @app.command()
 def show(file: FileId, home: Home = DEFAULT_HOME, json: Json = False) -> None:
-    """Show which nodes hold a file."""
+    """Show everything about one file, and which nodes hold it."""
     with opened(home) as network:
-        show_rows(listing.holdings(network, file_id_of(file)), as_json=json, empty="no node holds it")
+        row = listing.file_named(network, file)
+        named = namer(network)
+        (health,) = network.find(FileHealthRow, file=row.file)
+        holdings = network.find(HoldingRow, file=row.file, state="live")
+        record = {
+            "file": row.file,
+            "name": listing.title(network, row),
+            "owner": named(row.owner),
+            "namespace": row.namespace,
+            "kept_as": redundancy(row),
+            "possession": row.possession,
+            "size": row.size,
+            "rows": row.rows,
+            "version": row.version,
+            "status": row.status,
+            "health": health.level,
+            "published_at": row.published_at,
+            "expires_at": row.expires_at,
+            "holdings": [f"{held.node_name}: {size(held.size)}, holding {held.holding}" for held in holdings],
+        }
+        show_record(record, as_json=json)
+
+
+@app.command()
+def holdings(
+    file: OfFile = None,
+    node: OfNode = None,
+    owner: OfOwner = None,
+    state: Annotated[str | None, typer.Option(help="Only live, releasing or released ones.")] = None,
+    fault: Annotated[
+        str | None, typer.Option(help="Only those whose node last failed so: none, wrong or missed.")
+    ] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """List what nodes hold, or held, of files."""
+    with opened(home) as network:
+        show_page(
+            network,
+            HoldingRow,
+            {
+                "holding": "holding",
+                "file": lambda row: short(row.file),
+                "node": "node_name",
+                "state": "state",
+                "size": lambda row: size(row.size),
+                "fault": "fault",
+                "expires_at": "expires_at",
+            },
+            as_json=json,
+            empty="no node holds anything",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            file=file,
+            node=node,
+            owner=owner,
+            state=state,
+            fault=fault,
+        )
+
+
+@app.command()
+def health(
+    file: Annotated[str | None, typer.Argument(help="File id; all files by default.")] = None,
+    owner: OfOwner = None,
+    level: Level = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Show how safe files are: how many of their holdings can be relied on.
+
+    Green: all of them. Yellow: enough to read the file. Red: perhaps too few; it is being repaired, or its owner is
+    away.
+    """
+    with opened(home) as network:
+        show_page(
+            network,
+            FileHealthRow,
+            {
+                "file": lambda row: short(row.file),
+                "namespace": "namespace",
+                "status": "status",
+                "kept as": redundancy,
+                "holdings": "holdings",
+                "unsound": "unsound",
+                "health": "level",
+            },
+            as_json=json,
+            empty="no files: store one with `dtxeth file upload`",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            file=file,
+            owner=owner,
+            level=level,
+        )
+
+
+@app.command()
+def renew(
+    file: FileId,
+    owner: As,
+    days: Annotated[int, typer.Option(help="So many days longer: after its expiry, or from now on if that is past.")],
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Keep a file longer; possible up to 7 days after its expiry."""
+    with opened(home) as network:
+        row = listing.file_named(network, file)
+        network.data_owner(owner).renew(row.file, days)
+        renewed = listing.file_named(network, row.file.hex())
+        show_record({"file": row.file, "expires_at": renewed.expires_at}, as_json=json)
+
+
+@app.command()
+def delete(
+    file: FileId,
+    owner: As,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Delete a file before its expiry: nobody can read it any more, and nodes free the space."""
+    with opened(home) as network:
+        row = listing.file_named(network, file)
+        if not yes:
+            what = listing.title(network, row) or short(row.file)
+            typer.confirm(f"Delete {what} for good?", abort=True, err=True)
+        network.data_owner(owner).delete(row.file)
+        show_record({"file": row.file, "status": "deleted"}, as_json=json)
 
 
 @app.command()
@@ -79,7 +292,9 @@ def download(
     require_folder(destination)
     with opened(home) as network, progress_bar() as progress:
         bar = progress.add_task("download", total=None)
-        size = network.data_owner(owner).download(
-            file, destination, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        written = network.data_owner(owner).download(
+            listing.file_named(network, file).file,
+            destination,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-        show_record({"path": str(destination), "bytes": size}, as_json=json)
+        show_record({"path": str(destination), "bytes": written}, as_json=json)

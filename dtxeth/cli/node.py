@@ -2,35 +2,222 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from dtxeth.chain.rows import NodeRow, SlashRow
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
-from dtxeth.cli.output import show_record, show_rows
+from dtxeth.cli.output import show_record
+from dtxeth.cli.tables import (
+    Before,
+    Limit,
+    Newest,
+    OfFile,
+    Offset,
+    OfNode,
+    OfOwner,
+    Since,
+    ether,
+    namer,
+    short,
+    show_page,
+    size,
+)
 from dtxeth.errors import UnknownNameError
-from dtxeth.roles import listing
+from dtxeth.roles import LocalNetwork, StorageNode
 
-app = typer.Typer(name="node", no_args_is_help=True, help="Storage nodes and executors.")
+app = typer.Typer(
+    name="node", no_args_is_help=True, help="Storage nodes and executors: their health, stake and leaving."
+)
+
+Name = Annotated[str, typer.Argument(help="Name of a storage node of this network.")]
 
 
 @app.command("list")
-def list_(home: Home = DEFAULT_HOME, json: Json = False) -> None:
-    """List all registered nodes."""
-    with opened(home) as network:
-        show_rows(listing.nodes(network), as_json=json, empty="no nodes are registered")
-
-
-@app.command()
-def heartbeat(
-    name: Annotated[str, typer.Argument(help="Name of a storage node.")],
+def list_(
+    role: Annotated[str | None, typer.Option(help="storage or executor.")] = None,
+    online: Annotated[bool | None, typer.Option("--online/--offline", help="Only those that are.")] = None,
+    draining: Annotated[
+        bool | None, typer.Option("--draining/--staying", help="Only those that are.")
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Only of this health: green, yellow or red.")] = None,
+    lost: Annotated[bool | None, typer.Option("--lost/--alive", help="Only those that are.")] = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
+    """List registered nodes."""
+    with opened(home) as network:
+        show_page(
+            network,
+            NodeRow,
+            {
+                "name": "name",
+                "role": "role",
+                "state": _state,
+                "health": lambda row: "lost" if row.lost else row.level or "",
+                "used": lambda row: size(row.used) if row.role == "storage" else "",
+                "capacity": lambda row: size(row.capacity) if row.role == "storage" else "",
+                "holdings": "holdings",
+                "last_heartbeat_at": "last_heartbeat_at",
+            },
+            as_json=json,
+            empty="no nodes are registered",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            role=role,
+            online=online,
+            draining=draining,
+            level=level,
+            lost=lost,
+        )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a node.")],
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Show everything about one node: endpoint, capacity, stake, health."""
+    with opened(home) as network:
+        found = network.find(NodeRow, name=name)
+        if not found:
+            raise UnknownNameError(f"there is no node {name!r}: `dtxeth node list` shows them")
+        show_record(asdict(found[0]), as_json=json)
+
+
+@app.command()
+def health(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Show a storage node's health, and what it is made of.
+
+    The score is 0.7 x challenge success + 0.3 x heartbeat ratio over a week, of 10000: green from 8500, yellow from
+    6000. A node that was never challenged in the week is yellow at best; one that is lost is red.
+    """
+    with opened(home) as network:
+        row = network.node_named(name)
+        parts = ("name", "level", "score", "success", "heartbeats", "judges", "misses_in_row", "lost")
+        show_record({part: getattr(row, part) for part in parts}, as_json=json)
+
+
+@app.command()
+def heartbeat(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Say on chain that a storage node is alive; one heartbeat in a slot counts."""
     with opened(home) as network:
-        node = next((node for node in network.storage_nodes if node.name == name), None)
-        if node is None:
-            raise UnknownNameError(f"there is no storage node {name!r}: `dtxeth node list` shows them")
+        node = _own(network, name)
         node.heartbeat()
         show_record({"node": name, "address": node.address, "at": network.chain.now()}, as_json=json)
+
+
+@app.command()
+def online(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Have a storage node take new files again, with the stake that its capacity needs."""
+    with opened(home) as network:
+        _own(network, name).go_online()
+        _show_state(network, name, json)
+
+
+@app.command()
+def offline(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Have a storage node take no new files; what it holds stays promised."""
+    with opened(home) as network:
+        _own(network, name).go_offline()
+        _show_state(network, name, json)
+
+
+@app.command()
+def drain(
+    name: Name,
+    stop: Annotated[bool, typer.Option("--stop", help="Take it back: stay.")] = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """Ask data owners to move their pieces off a storage node; it serves on meanwhile."""
+    with opened(home) as network:
+        _own(network, name).drain(not stop)
+        _show_state(network, name, json)
+
+
+@app.command()
+def leave(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Drain a storage node, wait until it holds nothing, and take its stake back."""
+    with opened(home) as network:
+        back = _own(network, name).leave()
+        show_record({"node": name, "returned": back}, as_json=json)
+
+
+@app.command()
+def stake(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Bring a storage node's stake up to what its capacity needs, say after it was slashed."""
+    with opened(home) as network:
+        added = _own(network, name).top_up()
+        show_record({"node": name, "added": added, "stake": network.node_named(name).stake}, as_json=json)
+
+
+@app.command()
+def slashes(
+    node: OfNode = None,
+    owner: OfOwner = None,
+    file: OfFile = None,
+    fault: Annotated[str | None, typer.Option(help="Only for this: wrong or missed.")] = None,
+    since: Since = None,
+    before: Before = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """List what storage nodes lost for failed challenges."""
+    with opened(home) as network:
+        named = namer(network)
+        show_page(
+            network,
+            SlashRow,
+            {
+                "slashed_at": "slashed_at",
+                "node": "node_name",
+                "fault": "fault",
+                "amount": lambda row: ether(row.amount),
+                "burned": lambda row: ether(row.burned),
+                "owner": lambda row: named(row.owner),
+                "file": lambda row: short(row.file),
+            },
+            as_json=json,
+            empty="no node was ever slashed",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            node=node,
+            owner=owner,
+            file=file,
+            fault=fault,
+            slashed_since=since,
+            slashed_before=before,
+        )
+
+
+def _state(row: NodeRow) -> str:
+    if not row.online:
+        return "offline"
+    return "draining" if row.draining else "online"
+
+
+def _own(network: LocalNetwork, name: str) -> StorageNode:
+    node = next((node for node in network.storage_nodes if node.name == name), None)
+    if node is None:
+        raise UnknownNameError(f"there is no storage node {name!r}: `dtxeth node list` shows them")
+    return node
+
+
+def _show_state(network: LocalNetwork, name: str, as_json: bool) -> None:
+    row = network.node_named(name)
+    show_record(
+        {"node": name, "online": row.online, "draining": row.draining, "holdings": row.holdings},
+        as_json=as_json,
+    )

@@ -71,7 +71,7 @@ def require_folder(path: Path) -> None:
 
 def show_json(value: Any) -> None:
     """Print JSON: bytes as 0x-hex, times as seconds."""
-    out.print_json(json.dumps(value, default=_plain))
+    out.print_json(json.dumps(value, default=_plain), ensure_ascii=True)
 
 
 def _print_table(table: Table) -> None:
@@ -92,7 +92,7 @@ def _is_number(value: Any) -> bool:
 
 def _text(name: str, value: Any) -> str:
     match value:
-        case int() if name.endswith(("_at", "_by", "_heartbeat")):
+        case int() if name.endswith(("_at", "_by")):
             return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M") if value else "never"
         case bytes():
             return "0x" + value.hex()
@@ -104,10 +104,18 @@ def _text(name: str, value: Any) -> str:
             return ""
         case dict():
             return ", ".join(f"{key} {_text(key, item)}" for key, item in value.items())
-        case list():
+        case list() | tuple():
             return "\n".join(_text(name, item) for item in value)
         case _:
-            return str(value)
+            return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Show what a terminal would obey as escapes: names on the chain are anybody's."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def _plain(value: Any) -> Any:

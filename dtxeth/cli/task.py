@@ -10,10 +10,22 @@ import pandas as pd
 import typer
 
 from dtxeth.chain.bindings.types import TaskStatus
+from dtxeth.chain.rows import TaskRow
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
 from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.cli.progress import followed
-from dtxeth.errors import ConfigError, UnknownNameError
+from dtxeth.cli.tables import (
+    Before,
+    Limit,
+    Newest,
+    OfFile,
+    Offset,
+    Since,
+    ether,
+    namer,
+    show_page,
+)
+from dtxeth.errors import ConfigError
 from dtxeth.roles import LocalNetwork, Task, TrainedModel, listing
 
 app = typer.Typer(
@@ -51,7 +63,9 @@ def train(
     """Publish a training task and wait for the model; its parts stay with the executors."""
     settings = dict(_setting(text) for text in setting or ())
     with opened(home) as network:
-        executors = None if executor is None else [_address(network, name) for name in executor]
+        executors = (
+            None if executor is None else [network.node_named(name, "executor").address for name in executor]
+        )
         task = network.requester(requester).train(
             algorithm, files=file, id=id, label=label, executors=executors, reward=reward, **settings
         )
@@ -90,11 +104,57 @@ def wait(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = 
 
 
 @app.command("list")
-def list_(home: Home = DEFAULT_HOME, json: Json = False) -> None:
-    """List all tasks."""
+def list_(
+    requester: Annotated[str | None, typer.Option(help="Only of this requester: name or address.")] = None,
+    executor: Annotated[str | None, typer.Option(help="Only with this executor: name or address.")] = None,
+    file: OfFile = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            help="confirming, ready, to_process, processing, finished, failed, rejected, cancelled or timed_out."
+        ),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Only train or predict.")] = None,
+    overdue: Annotated[
+        bool | None, typer.Option("--overdue/--in-time", help="Only those whose deadline passed, or not.")
+    ] = None,
+    since: Since = None,
+    before: Before = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+    newest: Newest = False,
+    home: Home = DEFAULT_HOME,
+    json: Json = False,
+) -> None:
+    """List tasks; --since and --before ask when they were published."""
     with opened(home) as network:
-        show_rows(
-            listing.tasks(network), as_json=json, empty="no tasks yet: publish one with `dtxeth task train`"
+        named = namer(network)
+        show_page(
+            network,
+            TaskRow,
+            {
+                "task": "task",
+                "kind": "kind",
+                "algorithm": listing.algorithm,
+                "status": "status",
+                "requester": lambda row: named(row.requester),
+                "reward": lambda row: ether(row.reward),
+                "published_at": "published_at",
+            },
+            extra={"algorithm": listing.algorithm},
+            as_json=json,
+            empty="no tasks yet: publish one with `dtxeth task train`",
+            limit=limit,
+            offset=offset,
+            newest=newest,
+            requester=requester,
+            executor=executor,
+            file=file,
+            status=status,
+            kind=kind,
+            overdue=overdue,
+            published_since=since,
+            published_before=before,
         )
 
 
@@ -139,13 +199,6 @@ def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool
 def _show_predictions(table: pd.DataFrame, as_json: bool) -> None:
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     show_rows(rows, as_json=as_json, empty="the files have no id in common")
-
-
-def _address(network: LocalNetwork, name: str) -> str:
-    for executor in network.executors:
-        if executor.name == name:
-            return executor.address
-    raise UnknownNameError(f"there is no executor {name!r}: `dtxeth node list` shows them")
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from dtxeth.chain import Chain, Contracts, EventIndex
-from dtxeth.errors import ChainUnavailableError, TaskError
+from dtxeth.chain import Chain, Contracts, EventIndex, Page
+from dtxeth.chain.rows import NodeRow, R
+from dtxeth.errors import ChainUnavailableError, TaskError, UnknownNameError
 from dtxeth.roles.health import NetworkHealth, NodeHealth, network_health, node_health
 from dtxeth.storage import StorageNodeApi
 from dtxeth.transport.channel import Channel, memory_channels
@@ -99,6 +100,48 @@ class Network:
             if task_id not in self._channels:
                 self._channels[task_id] = dict(memory_channels(parties))
             return self._channels[task_id][me]
+
+    def find(
+        self,
+        kind: type[R],
+        /,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        newest: bool = False,
+        **filters: Any,
+    ) -> Page[R]:
+        """List what is on the chain: ``network.find(FileRow, owner=…, status="live", limit=20)``.
+
+        Args:
+            kind: What to list: a class of :mod:`dtxeth.chain.rows`, which says what filters there are.
+            limit: How many rows to return at most; all by default.
+            offset: How many to leave out at the beginning.
+            newest: Whether to begin with the newest, not with the oldest.
+            **filters: What the rows must have, all of it. Nodes and executors go by name too.
+
+        Raises:
+            InputError: There is no such filter, or a value does not fit it.
+            UnknownNameError: No node has such a name.
+        """
+        self.index.sync()
+        for name, role in (("node", "storage"), ("executor", "executor")):
+            if isinstance(label := filters.get(name), str) and not label.startswith("0x"):
+                filters[name] = self.node_named(label, role).address
+        return self.index.page(kind, limit=limit, offset=offset, newest=newest, **filters)
+
+    def node_named(self, name: str, role: str = "storage") -> NodeRow:
+        """The storage node, or executor, with a name.
+
+        Raises:
+            UnknownNameError: There is none.
+        """
+        self.index.sync()
+        found = self.index.page(NodeRow, name=name, role=role)
+        if not found:
+            kind = "storage node" if role == "storage" else role
+            raise UnknownNameError(f"there is no {kind} {name!r}: `dtxeth node list` shows them")
+        return found[0]
 
     def wake(self) -> None:
         """Tell a waiting :meth:`wait` that background work has ended."""

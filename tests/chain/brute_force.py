@@ -108,7 +108,7 @@ def _check_files(history: History, index: EventIndex, now: int) -> None:
         assert space.files == inside.count(space.namespace)
 
     assert [
-        Moved(row.file, row.version, frozenset(row.lost), frozenset(row.gained))
+        Moved(row.file, row.version, frozenset(row.left), frozenset(row.joined))
         for row in index.page(MigrationRow)
     ] == history.migrations
 

@@ -45,8 +45,8 @@ class Moved:
 
     file_id: bytes
     version: int
-    lost: frozenset[str]
-    gained: frozenset[str]
+    left: frozenset[str]
+    joined: frozenset[str]
 
 
 class History:
@@ -166,9 +166,9 @@ class History:
             acknowledgements,
             sender=owner,
         )
-        lost, gained = frozenset(dropped), frozenset({node.address for node in fresh} - held.keys())
-        if lost or gained:
-            self.migrations.append(Moved(file_id, record.version + 1, lost, gained))
+        left, joined = frozenset(dropped), frozenset({node.address for node in fresh} - held.keys())
+        if left or joined:
+            self.migrations.append(Moved(file_id, record.version + 1, left, joined))
 
     def delete(self, a: int, b: int) -> None:
         file_id, owner = self._file(a)

@@ -116,7 +116,7 @@ def test_filters_of_other_tables(index: EventIndex) -> None:
     for node in index.page(NodeRow, role="storage"):
         kept = {held.file for held in holdings if held.node == node.address}
         assert {row.file for row in index.page(FileRow, node=node.address)} == kept
-        moved = [row for row in index.page(rows.MigrationRow) if node.address in row.lost + row.gained]
+        moved = [row for row in index.page(rows.MigrationRow) if node.address in row.left + row.joined]
         assert list(index.page(rows.MigrationRow, node=node.address)) == moved
     for level in ("green", "yellow", "red"):
         healthy = {row.file for row in index.page(rows.FileHealthRow, level=level)}
@@ -153,7 +153,7 @@ def test_a_page_knows_its_length_and_rows(index: EventIndex) -> None:
 @pytest.mark.parametrize(
     ("filters", "wrong"),
     [
-        ({"colour": "red"}, "files cannot be filtered by 'colour'; filter by file, owner, namespace, status"),
+        ({"colour": "red"}, "files cannot be filtered by 'colour'; filter by file, prefix, owner, namespace"),
         ({"status": "gone"}, "status of files cannot be 'gone': give one of live, retained, lapsed"),
         ({"owner": "hospital"}, "owner of files cannot be 'hospital': give an address"),
         ({"owner": "' OR 1=1 --"}, "give an address"),

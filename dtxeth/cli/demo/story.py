@@ -13,6 +13,7 @@ import pandas as pd
 from rich.console import Console
 
 from dtxeth.chain.bindings.types import ChallengeStatus, Holding
+from dtxeth.chain.rows import HoldingRow
 from dtxeth.cli.demo import cheat, quality
 from dtxeth.cli.demo.data import Study
 from dtxeth.cli.demo.gas import GasLedger
@@ -20,7 +21,7 @@ from dtxeth.cli.demo.tables import chapter, table
 from dtxeth.cli.progress import followed
 from dtxeth.learning.session import Training
 from dtxeth.learning.spec import TaskSpec
-from dtxeth.roles import DataOwner, LocalNetwork, StoredFile, TrainedModel, listing
+from dtxeth.roles import DataOwner, LocalNetwork, StoredFile, TrainedModel
 
 REPLICAS = 3
 """One more than the nodes that will die or cheat."""
@@ -175,7 +176,9 @@ class Story:
             file = owner.upload(path, "study", id=study.id, label=label)
             self.files.append((owner, file, path))
             stored.append(file)
-            nodes = ", ".join(row["node"] for row in listing.holdings(self.network, file.id))
+            nodes = ", ".join(
+                row.node_name for row in self.network.find(HoldingRow, file=file.id, state="live")
+            )
             seconds = f"{time.monotonic() - began:.2f}"
             rows.add_row(owner.name, file.name, str(file.rows), f"{file.size:,}", nodes, seconds)
         self.console.print(rows)

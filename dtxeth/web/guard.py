@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dtxeth.errors import BusyError, DtxethError, InputError
 from dtxeth.web.limits import Buckets, Limits, host_of
-from dtxeth.web.refusals import OverloadedError, SlowError, TooLargeError, answer, unexpected
+from dtxeth.web.refusals import (
+    LongHeadersError,
+    OverloadedError,
+    SlowError,
+    TooLargeError,
+    answer,
+    unexpected,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +64,11 @@ class Guard:
                 await exchange.pass_to(self._app)
         except DtxethError as error:
             await exchange.refuse(answer(error))
+        except ClientDisconnect:
+            log.debug("a client went away", host=host)
         except Exception:
-            log.exception("a request failed", method=scope["method"])
+            # As text: a renderer that shows local variables would put pieces and signatures into the log.
+            log.error("a request failed", method=scope["method"], trace=traceback.format_exc())
             await exchange.refuse(unexpected())
 
     @asynccontextmanager
@@ -97,6 +109,11 @@ class _Exchange:
     def check_head(self) -> None:
         """Refuse what can be refused by the headers alone."""
         names = [name for name, _ in self.scope["headers"]]
+        size = len(self.scope["raw_path"]) + sum(
+            len(name) + len(value) + 4 for name, value in self.scope["headers"]
+        )
+        if size > self._limits.header:  # those that came in one piece: the rest is stopped as it comes
+            raise LongHeadersError(f"headers of {size} bytes: at most {self._limits.header} are taken")
         for name in {name for name in names if name.startswith(b"dtxeth-") and names.count(name) > 1}:
             raise InputError(f"header {name.decode(errors='replace')} was given twice: give it once")
         declared = dict(self.scope["headers"]).get(b"content-length", b"0")

@@ -214,7 +214,9 @@ def owner_app(
     @app.delete(api.FILE, tags=["files"], summary="Delete a file", status_code=204, openapi_extra=_says(FILE))
     async def delete(request: Request) -> Response:
         await threads.do(door.admit, request)
-        await changes.do(owner.delete, bytes_in(request, "file", 32))
+        file_id = bytes_in(request, "file", 32)
+        await threads.do(find, file_id)
+        await changes.do(owner.delete, file_id)
         return Response(status_code=204)
 
     @app.get(

@@ -37,6 +37,13 @@ class TooLargeError(InputError):
     """
 
 
+class LongHeadersError(InputError):
+    """The headers of a request have more bytes than are taken.
+
+    Remedy: Send fewer headers.
+    """
+
+
 class SlowError(InputError):
     """A request's body did not come in time.
 
@@ -61,6 +68,7 @@ STATUS: Final = MappingProxyType(
         IntegrityError: 409,
         ContractRevert: 409,
         TooLargeError: 413,
+        LongHeadersError: 431,
         BusyError: 429,
         NodeError: 502,
         ChainError: 503,

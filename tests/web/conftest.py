@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dtxeth.chain import Account, Contracts
 from dtxeth.storage import RequestSigner
@@ -21,10 +22,26 @@ def signer(contracts: Contracts, accounts: list[Account]) -> RequestSigner:
     return RequestSigner(accounts[0], contracts.file_registry)
 
 
+class Stage:
+    """An application that is another one in every test: a server takes a while to close."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[tuple[Stage, Server]]:
+    stage = Stage()
+    with serve(stage) as server:
+        yield stage, server
+
+
 @pytest.fixture
-def server(service: MemoryNode) -> Iterator[Server]:
-    with serve(storage_node_app(service)) as server:
-        yield server
+def server(service: MemoryNode, stage: tuple[Stage, Server]) -> Server:
+    stage[0].app = storage_node_app(service)
+    return stage[1]
 
 
 @pytest.fixture

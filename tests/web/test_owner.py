@@ -18,7 +18,7 @@ from dtxeth.roles.network import Network
 from dtxeth.storage import RequestSigner, wire
 from dtxeth.storage.http import Connection
 from dtxeth.storage.requests import OWNER_NODE
-from dtxeth.web import Limits, OwnerClient, owner_app, serve
+from dtxeth.web import Limits, OwnerClient, Server, owner_app
 
 
 @dataclass
@@ -47,7 +47,7 @@ class ShelfOwner:
         stored, content = self.shelf[file]
 
         def stream() -> Iterator[bytes]:
-            yield from (content[start : start + 1000] for start in range(0, len(content) - 1, 1000))
+            yield from (content[start : start + 100_000] for start in range(0, len(content) - 1, 100_000))
             if self.damaged:
                 raise IntegrityError("not what its manifest says")
 
@@ -84,10 +84,9 @@ def owner(contracts: Contracts, accounts: list[Account]) -> Iterator[ShelfOwner]
 
 
 @pytest.fixture
-def url(owner: ShelfOwner, accounts: list[Account]) -> Iterator[str]:
-    limits = replace(Limits(), body=10_000_000)
-    with serve(owner_app(owner, [accounts[1].address], limits)) as server:
-        yield server.url
+def url(owner: ShelfOwner, accounts: list[Account], stage: tuple[Any, Server]) -> str:
+    stage[0].app = owner_app(owner, [accounts[1].address], replace(Limits(), body=10_000_000))
+    return stage[1].url
 
 
 @pytest.fixture

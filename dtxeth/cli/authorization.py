@@ -52,7 +52,7 @@ def list_(
             network,
             AuthorizationRow,
             {
-                "authorization": "authorization",
+                "number": "authorization",
                 "status": "status",
                 "file": lambda row: short(row.file),
                 "applier": lambda row: named(row.applier),

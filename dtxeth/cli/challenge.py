@@ -89,7 +89,7 @@ def list_(
             network,
             ChallengeRow,
             {
-                "challenge": "challenge",
+                "number": "challenge",
                 "status": "status",
                 "fault": "fault",
                 "node": "node_name",

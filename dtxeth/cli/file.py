@@ -23,6 +23,7 @@ from dtxeth.cli.tables import (
     OfNode,
     OfOwner,
     Since,
+    day,
     namer,
     redundancy,
     short,
@@ -117,7 +118,7 @@ def list_(
                 "namespace": "namespace",
                 "size": lambda row: size(row.size),
                 "status": "status",
-                "expires_at": "expires_at",
+                "expires": lambda row: day(row.expires_at),
             },
             extra={"name": lambda row: listing.title(network, row)},
             as_json=json,
@@ -250,7 +251,9 @@ def health(
 def renew(
     file: FileId,
     owner: As,
-    days: Annotated[int, typer.Option(help="So many days longer: after its expiry, or from now on if that is past.")],
+    days: Annotated[
+        int, typer.Option(help="So many days longer: after its expiry, or from now on if that is past.")
+    ],
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:

@@ -111,6 +111,11 @@ def size(number: int) -> str:
     return f"{number / (1 << 10 * unit):.1f} {'KMGTPE'[unit - 1]}iB"
 
 
+def day(time: int) -> str:
+    """The day of a time, in UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
 def ether(wei: int) -> str:
     """Money, as people read it."""
     return f"{wei / 10**18:.6f}".rstrip("0").rstrip(".") + " ETH" if wei >= 10**12 else f"{wei} wei"

@@ -74,6 +74,22 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(folder / "home", tables, (files[0].id.hex(), files[1].id.hex()))
 
 
+@pytest.fixture(scope="session")
+def listed(_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The same with a challenge, a task, and a grant to the requester; to be looked at only."""
+    home = tmp_path_factory.mktemp("listed") / "home"
+    shutil.copytree(_place.home, home)
+    with LocalNetwork.open(home) as network:
+        hospital, lab = network.data_owner("hospital"), network.requester("lab")
+        hospital.open_challenge(1)
+        lab.train("logistic-vl", files=list(_place.files), id="id", label="ill")
+        file, until = bytes.fromhex(_place.files[0]), network.chain.now() + 3600
+        network.contracts.file_authorization.grant(
+            file, lab.address, 7, b"key", until, sender=hospital.account
+        )
+    return Place(home, _place.tables, _place.files)
+
+
 @pytest.fixture
 def place(_place: Place, tmp_path: Path) -> Place:
     """A copy for one test."""

@@ -137,11 +137,8 @@ class RequestGate:
             BusyError: The sender, or all together, asked too often; the request may be sent again as it is.
         """
         now = self._recent.now()
-        if not now <= credentials.deadline <= now + _FARTHEST:
-            raise PolicyError(
-                f"request with deadline {credentials.deadline} at time {now}: "
-                f"sign it anew, for at most {_FARTHEST} seconds"
-            )
+        if credentials.deadline < now:
+            raise self._untimely(credentials, now)
         if len(credentials.nonce) != 32:
             raise PolicyError(f"nonce of {len(credentials.nonce)} bytes: sign with a fresh one of 32")
         message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)
@@ -151,8 +148,20 @@ class RequestGate:
                 f"{method} {resource} is not what {credentials.sender} signed: sign this very request"
             )
         self._rates.take(signer)  # of a sender who is proved: nobody uses up another's allowance
+        if credentials.deadline > now + _FARTHEST:
+            # A chain that makes blocks on demand may have jumped since we asked it.
+            now = self._registry.chain.now()
+            if not now <= credentials.deadline <= now + _FARTHEST:
+                raise self._untimely(credentials, now)
         self._spend(credentials.nonce, credentials.deadline, now)
         return signer
+
+    @staticmethod
+    def _untimely(credentials: Credentials, now: int) -> PolicyError:
+        return PolicyError(
+            f"request with deadline {credentials.deadline} at time {now}: "
+            f"sign it anew, for at most {_FARTHEST} seconds"
+        )
 
     def _spend(self, nonce: bytes, deadline: int, now: int) -> None:
         with self._lock:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from dataclasses import replace
 
 import pytest
+from web3.types import RPCEndpoint
 
+from dtxeth.chain import Account, Contracts
 from dtxeth.errors import (
     BusyError,
     CryptoError,
     PolicyError,
 )
-from dtxeth.storage import api
+from dtxeth.storage import RequestSigner, api
 from dtxeth.storage.limits import RateLimiter, Rates
-from dtxeth.storage.requests import LIFETIME
+from dtxeth.storage.requests import LIFETIME, RequestGate
 from tests.storage.sender import DRAFT, NONE, Sender, sha256
 from tests.storage.world import World
+
+NOBODY = Account.create().address
 
 
 def test_request_is_good_for_one_node_one_thing_one_time(sender: Sender) -> None:
@@ -60,7 +66,7 @@ def test_replay_after_a_restart_and_deadlines(world: World) -> None:
     with pytest.raises(PolicyError, match="seen before"):
         node.abandon(credentials, file, DRAFT)
     late = signer.sign(node.address, "DELETE", api.draft_of(file, DRAFT))
-    with pytest.raises(PolicyError, match="sign it anew"):
+    with pytest.raises(PolicyError, match="is not what"):
         node.abandon(replace(late, deadline=late.deadline + LIFETIME + 1), file, DRAFT)
     world.chain.advance(LIFETIME + 1)
     for old in (late, credentials):
@@ -95,3 +101,34 @@ def test_token_buckets() -> None:
     limiter.take("a")
     with pytest.raises(BusyError, match="account a"):
         limiter.take("a")
+
+
+def test_a_chain_that_jumps_between_blocks(contracts: Contracts) -> None:
+    """A development chain may make no block for minutes, and then one with the time of day."""
+    registry, chain = contracts.file_registry, contracts.chain
+    with sqlite3.connect(":memory:") as database:
+        gate = RequestGate(NOBODY, registry, database, threading.RLock())
+        signer = RequestSigner(Account.create(), registry)
+        gate.admit(signer.sign(NOBODY, "GET", "/x"), "GET", "/x")  # the gate remembers the time now
+        for method, parameters in (("evm_increaseTime", [10 * LIFETIME]), ("evm_mine", [])):
+            chain._provider.make_request(RPCEndpoint(method), parameters)  # as if from another process
+        fresh = RequestSigner(signer.account, registry).sign(NOBODY, "GET", "/x")
+        assert fresh.deadline > gate._recent.now() + 2 * LIFETIME
+        assert gate.admit(fresh, "GET", "/x") == signer.account.address
+        with pytest.raises(PolicyError, match="seen before"):
+            gate.admit(fresh, "GET", "/x")
+    database.close()
+
+
+def test_what_lies_too_far_ahead_stays_refused(contracts: Contracts) -> None:
+    registry = contracts.file_registry
+    with sqlite3.connect(":memory:") as database:
+        gate = RequestGate(NOBODY, registry, database, threading.RLock())
+        signer = RequestSigner(Account.create(), registry)
+        signer._recent.now = lambda: contracts.chain.now() + 2 * LIFETIME  # type: ignore[method-assign]
+        early = signer.sign(NOBODY, "GET", "/x")
+        with pytest.raises(PolicyError, match="for at most"):
+            gate.admit(early, "GET", "/x")
+        with pytest.raises(PolicyError, match="is not what"):
+            gate.admit(replace(early, deadline=early.deadline + 1), "GET", "/x")
+    database.close()

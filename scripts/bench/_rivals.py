@@ -16,9 +16,11 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import urllib3
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".bench"
 PINS = Path(__file__).with_name("tahoe.txt")
 IPFS = ROOT / "hardhat-free-env" / "ipfs"
+Process: TypeAlias = subprocess.Popen[bytes]
 _START_SECONDS = 120
 _CHUNK = 256 * 1024  # of js-ipfs's `add`, unless told otherwise
 
@@ -89,10 +92,13 @@ class TahoeGrid:
 
     Args:
         url: Root of the client's web port.
+        processes: All of them.
+        n: How many the storage nodes are.
     """
 
-    def __init__(self, url: str) -> None:
-        self._web = Web(url)
+    def __init__(self, url: str, processes: Sequence[Process], n: int) -> None:
+        self.processes = processes
+        self._web, self._n = Web(url), n
 
     def upload(self, data: bytes) -> str:
         """Store an immutable file; returns its capability."""
@@ -102,28 +108,44 @@ class TahoeGrid:
         """Fetch it."""
         return self._web.ask("GET", f"/uri/{handle}")
 
-    def connected(self) -> int:
-        """Count the storage servers that the client is connected to."""
+    def ready(self) -> bool:
+        """Tell whether the client is connected to all storage nodes."""
         try:
             servers = json.loads(self._web.ask("GET", "/", t="json"))["servers"]
         except urllib3.exceptions.HTTPError:
-            return 0
-        return sum(server["connection_status"].lower().startswith("connected") for server in servers)
+            return False
+        return self._n == sum(
+            server["connection_status"].lower().startswith("connected") for server in servers
+        )
+
+
+@dataclass(frozen=True)
+class IpfsDaemon:
+    """A running js-ipfs.
+
+    Attributes:
+        url: Root of its RPC.
+        processes: Its one process.
+    """
+
+    url: str
+    processes: tuple[Process, ...]
 
 
 class IpfsBlocks:
     """An IPFS daemon that is given pieces as raw blocks, one request each, as many bytes as our nodes store.
 
     Args:
-        url: Root of its RPC.
+        daemon: The daemon.
         k: Shards needed.
         n: Shards in all.
         piece_size: Bytes of a block.
     """
 
-    def __init__(self, url: str, k: int, n: int, piece_size: int) -> None:
+    def __init__(self, daemon: IpfsDaemon, k: int, n: int, piece_size: int) -> None:
+        self.processes = daemon.processes
         self._k, self._n, self._piece_size = k, n, piece_size
-        self._rpc = Web(f"{url}/api/v0", n)
+        self._rpc = Web(f"{daemon.url}/api/v0", n)
 
     def upload(self, data: bytes) -> list[str]:
         """Put the data, and altered copies of its blocks up to ``n / k`` times: equal ones are stored once."""
@@ -147,14 +169,15 @@ class IpfsFiles:
     """The same daemon given whole files, cut and linked by itself: ``add`` and ``cat``.
 
     Args:
-        url: Root of its RPC.
+        daemon: The daemon.
         k: Shards needed.
         n: Shards in all.
     """
 
-    def __init__(self, url: str, k: int, n: int) -> None:
+    def __init__(self, daemon: IpfsDaemon, k: int, n: int) -> None:
+        self.processes = daemon.processes
         self._k, self._n = k, n
-        self._rpc = Web(f"{url}/api/v0")
+        self._rpc = Web(f"{daemon.url}/api/v0")
 
     def upload(self, data: bytes) -> str:
         """Add the data, then altered copies of its chunks up to ``n / k`` times; returns the CID of the data."""
@@ -195,12 +218,13 @@ def tahoe_grid(directory: Path, k: int, n: int) -> Iterator[TahoeGrid]:
     def listening(port: int) -> tuple[str, str]:
         return f"--port=tcp:{port}:interface=127.0.0.1", f"--location=tcp:127.0.0.1:{port}"
 
+    processes: list[Process] = []
     with contextlib.ExitStack() as running:
 
         def run(home: Path) -> None:
             # With the flag a closed standard input, as under `make`, does not end it.
             command = [tahoe, "run", "--allow-stdin-close", home]
-            running.enter_context(background(command, directory / f"{home.name}.log"))
+            processes.append(running.enter_context(background(command, directory / f"{home.name}.log")))
 
         introducer = create("create-introducer", "introducer", *listening(ports[0]))
         run(introducer)
@@ -219,14 +243,14 @@ def tahoe_grid(directory: Path, k: int, n: int) -> Iterator[TahoeGrid]:
             client = pool.submit(create, "create-client", "client", furl, web, *shares)
         for home in [*(node.result() for node in made), client.result()]:
             run(home)
-        grid = TahoeGrid(f"http://127.0.0.1:{ports[-1]}")
-        wait_for(lambda: grid.connected() == n, f"the Tahoe-LAFS grid (logs in {directory})")
+        grid = TahoeGrid(f"http://127.0.0.1:{ports[-1]}", processes, n)
+        wait_for(grid.ready, f"the Tahoe-LAFS grid (logs in {directory})")
         yield grid
 
 
 @contextlib.contextmanager
-def ipfs_daemon(directory: Path) -> Iterator[str]:
-    """Start js-ipfs, offline and without peers, its repository in ``directory``; gives the URL of its RPC."""
+def ipfs_daemon(directory: Path) -> Iterator[IpfsDaemon]:
+    """Start js-ipfs, offline and without peers, its repository in ``directory``."""
     jsipfs = ipfs_command()
     environment = os.environ | {
         "IPFS_PATH": str(directory / "repo"),
@@ -239,17 +263,17 @@ def ipfs_daemon(directory: Path) -> Iterator[str]:
     config["Addresses"] |= {"Swarm": [], "RPC": "/ip4/127.0.0.1/tcp/0"}
     file.write_text(json.dumps(config))
     log = directory / "ipfs.log"
-    with background([jsipfs, "daemon", "--offline"], log, environment):
+    with background([jsipfs, "daemon", "--offline"], log, environment) as process:
         wait_for(lambda: "Daemon is ready" in log.read_text(), f"the IPFS daemon (log {log})")
         listening = re.search(r"HTTP API listening on /ip4/127.0.0.1/tcp/(\d+)", log.read_text())
         assert listening is not None, log.read_text()
-        yield f"http://127.0.0.1:{listening[1]}"
+        yield IpfsDaemon(f"http://127.0.0.1:{listening[1]}", (process,))
 
 
 @contextlib.contextmanager
 def background(
     command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Process]:
     """Run a process in a group of its own; the whole group is ended on the way out."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -268,6 +292,20 @@ def background(
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
+
+
+@contextlib.contextmanager
+def paused(processes: Iterable[Process]) -> Iterator[None]:
+    """Stop processes meanwhile: an idle Tahoe-LAFS grid takes a tenth of a core, for its nodes poll each other."""
+    paused = list(processes)
+    try:
+        for process in paused:
+            os.killpg(process.pid, signal.SIGSTOP)
+        yield
+    finally:
+        for process in paused:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
 
 
 def free_ports(count: int) -> list[int]:

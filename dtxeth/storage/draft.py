@@ -172,7 +172,8 @@ class Draft:
         piece = encrypt_piece(self._keys.file_key, piece_id, self.client.address, generation, data)
         digest = hashlib.sha256(piece).digest()
         self.client.put_piece(self._keys.file_id, self._id, len(self._sizes), piece, digest)
-        if self._merkle and len(piece) == SLICE_SIZE:
+        # A manifest may be of full size too: behind a short piece its leaves begin no subtree.
+        if self._merkle and len(piece) == SLICE_SIZE and not self._short:
             self._full_roots.append(merkle.root(merkle.leaf_hashes(piece)))
         elif self._merkle:
             self._short.append(piece)

@@ -16,6 +16,7 @@ from dtxeth.chain import (
     Contracts,
     Deployment,
     Parameters,
+    Receipt,
     create_keystore,
     deploy,
     load_deployment,
@@ -57,12 +58,12 @@ def test_deploying_twice_changes_nothing(each_chain: Chain, accounts: list[Accou
 
 
 def test_the_contracts_are_told_the_parameters(chain: Chain, accounts: list[Account]) -> None:
-    parameters = Parameters(60, 3, 100, 10, 5, 7)
+    parameters = Parameters(60, 2**30, 3, 100, 10, 5, 30, 7, 8, 9, 11, 12)
     contracts = Contracts(chain, deploy(chain, accounts[0], parameters))
-    rules = contracts.storage_challenge.rules()
-    assert (rules.draw_delay, rules.answer_window, rules.min_interval) == (3, 100, 10)
-    assert (rules.max_open_per_node, rules.deposit_per_leaf) == (5, 7)
-    assert contracts.node_registry.slot_seconds() == 60
+    challenges, nodes = contracts.storage_challenge, contracts.node_registry
+    told = dataclasses.asdict(challenges.rules()) | dataclasses.asdict(challenges.health_rules())
+    told |= {"slot_seconds": nodes.slot_seconds(), "stake_per_gib": nodes.stake_for(2**30)}
+    assert told == dataclasses.asdict(parameters)
 
 
 def test_parameters_out_of_range_are_refused_by_the_constructor(
@@ -70,6 +71,10 @@ def test_parameters_out_of_range_are_refused_by_the_constructor(
 ) -> None:
     with pytest.raises(reverts.InvalidRules):
         deploy(chain, accounts[0], Parameters(draw_delay=1))
+    with pytest.raises(reverts.InvalidSlotSeconds):
+        deploy(chain, accounts[0], Parameters(slot_seconds=0))
+    with pytest.raises(reverts.InvalidHealthRules):
+        deploy(chain, accounts[0], Parameters(lost_misses=0))
     with pytest.raises(InputError):
         deploy(chain, accounts[0], Parameters(slot_seconds=-1))
 
@@ -120,11 +125,13 @@ def test_one_altered_byte_of_code_is_refused(
     chain, deployment = contracts.chain, contracts.deployment
     code = bytearray(chain.code(deployment.addresses[name]))
     faithful = _replaced(deployment, name, _put(chain, accounts[0], bytes(code)), bytes(code))
-    if name not in ("NodeRegistry", "FileRegistry", "FileAuthorization"):
+    if name in ("KeyRegistry", "TaskRegistry"):
         faithful.verify(chain)  # nobody else is told where it is: a copy is as good
     code[len(code) // 2] ^= 1
     address = _put(chain, accounts[0], bytes(code))
-    with pytest.raises(DeploymentError, match=f"is not our {name}"):
+    with pytest.raises(
+        DeploymentError, match="is not our"
+    ):  # itself, or one that should know another address
         _replaced(deployment, name, address, bytes(code)).verify(chain)
 
 
@@ -146,9 +153,51 @@ def test_our_code_told_of_a_foreign_contract_is_refused(chain: Chain, accounts: 
         mixed.verify(chain)
 
 
-def test_a_record_with_other_parameters_than_the_code_is_refused(contracts: Contracts) -> None:
-    altered = dataclasses.replace(contracts.deployment, parameters=Parameters(answer_window=1))
-    with pytest.raises(DeploymentError, match="is not our StorageChallenge"):
+@pytest.mark.parametrize("name", ["NodeRegistry", "FileRegistry", "StorageChallenge"])
+def test_contracts_that_name_each_other_are_checked_both_ways(
+    chain: Chain, accounts: list[Account], name: str
+) -> None:
+    """One contract of another deployment among ours: it lets others count, slash and challenge."""
+    ours, theirs = deploy(chain, accounts[0]), deploy(chain, accounts[1])
+    foreign = theirs.addresses[name]
+    with pytest.raises(DeploymentError, match="is not our"):
+        _replaced(ours, name, foreign, chain.code(foreign)).verify(chain)
+
+
+def test_a_transaction_in_between_is_noticed(
+    chain: Chain, accounts: list[Account], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contracts' addresses follow from the account's nonce: nothing else may use it meanwhile."""
+    transact, sent = chain.transact, []
+
+    def interlope(account: Account, call: Call, value: int = 0) -> Receipt:
+        sent.append(call)
+        if len(sent) == 3:
+            transact(account, Call(accounts[1].address, b""), 1)
+        return transact(account, call, value)
+
+    monkeypatch.setattr(chain, "transact", interlope)
+    with pytest.raises(DeploymentError, match=r"FileRegistry came to 0x.*let nothing else use account"):
+        deploy(chain, accounts[0], directory=tmp_path)
+    assert len(sent) == 3, "it stops at once"
+    assert list(tmp_path.iterdir()) == [], "and records nothing"
+    monkeypatch.undo()
+    assert deploy(chain, accounts[0], directory=tmp_path) == load_deployment(chain, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        *(({"answer_window": 1}, "StorageChallenge"), ({"slash_percent": 24}, "StorageChallenge")),
+        *(({"lost_slots": 7}, "StorageChallenge"), ({"deposit_per_blob": 0}, "StorageChallenge")),
+        *(({"slot_seconds": 1}, "NodeRegistry"), ({"stake_per_gib": 1}, "NodeRegistry")),
+    ],
+)
+def test_a_record_with_other_parameters_than_the_code_is_refused(
+    contracts: Contracts, changes: dict[str, int], name: str
+) -> None:
+    altered = dataclasses.replace(contracts.deployment, parameters=Parameters(**changes))
+    with pytest.raises(DeploymentError, match=f"is not our {name}"):
         altered.verify(contracts.chain)
 
 

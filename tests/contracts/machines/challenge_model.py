@@ -8,7 +8,7 @@ from dataclasses import replace
 from eth_utils import keccak
 
 from dtxeth.chain import Parameters, reverts
-from dtxeth.chain.bindings.types import Challenge, ChallengeStatus, Fault
+from dtxeth.chain.bindings.types import Algorithm, Challenge, ChallengeStatus, Fault
 from dtxeth.crypto import merkle
 from tests.contracts.machines.models import FilesModel, PaymentsModel, Sent
 from tests.contracts.machines.stage import StagedHolding
@@ -38,9 +38,21 @@ class ChallengeModel:
 
     def open_count(self, challenger: str, node: str) -> int:
         return sum(
-            (record.challenger, record.node) == (challenger, node) and record.status in OPEN
+            (record.challenger, self.node(record)) == (challenger, node) and record.status in OPEN
             for record in self.challenges.values()
         )
+
+    def open_on(self, holding_id: int) -> int:
+        """The open challenge on a holding, 0 if there is none."""
+        found = (
+            number
+            for number, record in self.challenges.items()
+            if record.holding_id == holding_id and record.status in OPEN
+        )
+        return next(found, 0)
+
+    def node(self, record: Challenge) -> str:
+        return self._holdings[record.holding_id].node
 
     def locked(self) -> int:
         """Deposits of the open challenges."""
@@ -52,38 +64,44 @@ class ChallengeModel:
     def indices(self, challenge_id: int) -> list[int]:
         """The leaves that a drawn challenge asks for."""
         record = self.challenges[challenge_id]
-        return merkle.draw_indices(record.seed, len(self._holdings[record.holding_id].leaves), record.leaves)
+        return merkle.draw_indices(record.seed, len(self._holdings[record.holding_id].leaves), record.count)
 
     # --- the contract's functions ---
 
-    def open(self, sent: Sent, holding_id: int, leaves: int) -> None:
-        if not 1 <= leaves <= 32:
-            raise reverts.InvalidLeaves(leaves, 32)
+    def open(self, sent: Sent, holding_id: int, algorithm: Algorithm, count: int) -> None:
+        most = 32 if algorithm == Algorithm.MERKLE else 16
         if holding_id not in self._holdings:
             raise reverts.UnknownHolding(holding_id)
+        if not 1 <= count <= most:
+            raise reverts.InvalidCount(count, most)
+        if algorithm != Algorithm.MERKLE:
+            raise reverts.NotProvable(holding_id, algorithm)
         held = self._holdings[holding_id]
         file = self._files.require_live(sent.now, held.file.file_id)
         if sent.sender != file.owner:
             raise reverts.NotHoldingOwner(holding_id, sent.sender, file.owner)
-        required = leaves * self._rules.deposit_per_leaf
-        if sent.value < required:
-            raise reverts.DepositTooSmall(sent.value, required)
+        if opened := self.open_on(holding_id):
+            raise reverts.AlreadyChallenged(holding_id, opened)
         if sent.now < self._next_at.get(holding_id, 0):
             raise reverts.ChallengedTooSoon(holding_id, self._next_at[holding_id])
-        count = self.open_count(sent.sender, held.node)
-        if count >= self._rules.max_open_per_node:
-            raise reverts.TooManyOpenChallenges(held.node, count)
+        self._require_time(sent, holding_id)
+        required = count * self._rules.deposit_per_leaf
+        if not required <= sent.value < 2**80:
+            raise reverts.InvalidDeposit(sent.value, required, 2**80 - 1)
+        already = self.open_count(sent.sender, held.node)
+        if already >= self._rules.max_open_per_node:
+            raise reverts.TooManyOpenChallenges(held.node, already)
         self._next_at[holding_id] = sent.now + self._rules.min_interval
         self.challenges[len(self.challenges) + 1] = Challenge(
             holding_id=holding_id,
-            node=held.node,
-            leaves=leaves,
-            status=ChallengeStatus.OPENED,
-            fault=Fault.NONE,
-            challenger=sent.sender,
             opened_block=sent.block,
             deadline=0,
+            count=count,
+            algorithm=algorithm,
+            status=ChallengeStatus.OPENED,
+            fault=Fault.NONE,
             deposit=sent.value,
+            challenger=sent.sender,
             seed=bytes(32),
         )
 
@@ -94,35 +112,34 @@ class ChallengeModel:
             raise reverts.DrawTooEarly(challenge_id, block + 1)
         if sent.block > block + 256:
             raise reverts.DrawTooLate(challenge_id, block + 256)
-        deadline = sent.now + self._rules.answer_window
-        file = self._files.require_live(sent.now, self._holdings[record.holding_id].file.file_id)
-        if deadline > file.expires_at:
-            raise reverts.FileExpiresBeforeAnswer(file.file_id, file.expires_at, deadline)
+        deadline = self._require_time(sent, record.holding_id)
         seed = keccak(self._block_hash(block) + challenge_id.to_bytes(32, "big"))
         self.challenges[challenge_id] = replace(
             record, status=ChallengeStatus.TO_PROVE, deadline=deadline, seed=seed
         )
 
-    def prove(self, sent: Sent, challenge_id: int, leaves: list[bytes], proof: list[bytes]) -> None:
-        record = self._in_status(challenge_id, ChallengeStatus.TO_PROVE)
-        if sent.sender != record.node:
-            raise reverts.NotChallengedNode(challenge_id, sent.sender, record.node)
-        if sent.now > record.deadline:
-            raise reverts.AnswerTooLate(challenge_id, record.deadline)
+    def prove(self, sent: Sent, challenge_id: int, seed: bytes, answer: bytes) -> None:
+        record = self._answerable(sent, challenge_id, seed)
         held, indices = self._holdings[record.holding_id], self.indices(challenge_id)
-        if len(leaves) != len(indices):
-            raise reverts.WrongLeafCount(len(leaves), len(indices))
-        for position, leaf in enumerate(leaves):
-            if not 1 <= len(leaf) <= merkle.LEAF_SIZE:
-                raise reverts.InvalidLeafSize(position, len(leaf), merkle.LEAF_SIZE)
-        expected = len(merkle.multiproof(held.hashes, indices))
-        if len(proof) != expected:
-            raise reverts.InvalidProofLength(len(proof), expected)
-        right = leaves == [held.leaves[index] for index in indices]
-        if right and proof == merkle.multiproof(held.hashes, indices):
-            self._end(challenge_id, ChallengeStatus.PROVED, Fault.NONE, record.node)
+        if sent.sender != held.node:
+            raise reverts.NotChallengedNode(challenge_id, sent.sender, held.node)
+        start = 0
+        for position in range(len(indices)):
+            length = answer[start] if start < len(answer) else 0
+            start += 1 + length
+            if not 1 <= length <= merkle.LEAF_SIZE or start > len(answer):
+                raise reverts.InvalidLeaf(position, length, merkle.LEAF_SIZE)
+        right = [held.leaves[index] for index in indices], merkle.multiproof(held.hashes, indices)
+        if len(answer) - start != 32 * len(right[1]):
+            raise reverts.InvalidProofLength(len(answer) - start, 32 * len(right[1]))
+        if answer == merkle.encode_answer(*right):
+            self._end(challenge_id, ChallengeStatus.PROVED, Fault.NONE, held.node)
         else:
             self._end(challenge_id, ChallengeStatus.FAILED, Fault.WRONG, record.challenger)
+
+    def prove_kzg(self, sent: Sent, challenge_id: int, seed: bytes, answer: bytes) -> None:
+        record = self._in_status(challenge_id, ChallengeStatus.TO_PROVE)
+        raise reverts.WrongAlgorithm(challenge_id, record.algorithm)
 
     def close(self, sent: Sent, challenge_id: int) -> None:
         record = self._existing(challenge_id)
@@ -143,6 +160,21 @@ class ChallengeModel:
         record = self.challenges[challenge_id]
         self.challenges[challenge_id] = replace(record, status=status, fault=fault)
         self.payments.credit(payee, record.deposit)
+
+    def _answerable(self, sent: Sent, challenge_id: int, seed: bytes) -> Challenge:
+        record = self._in_status(challenge_id, ChallengeStatus.TO_PROVE)
+        if sent.now > record.deadline:
+            raise reverts.AnswerTooLate(challenge_id, record.deadline)
+        if seed != record.seed:
+            raise reverts.WrongSeed(challenge_id, seed, record.seed)
+        return record
+
+    def _require_time(self, sent: Sent, holding_id: int) -> int:
+        deadline = sent.now + self._rules.answer_window
+        expires_at = self._holdings[holding_id].file.expires_at
+        if deadline > expires_at:
+            raise reverts.HoldingExpiresBeforeAnswer(holding_id, expires_at, deadline)
+        return deadline
 
     def _existing(self, challenge_id: int) -> Challenge:
         if challenge_id not in self.challenges:

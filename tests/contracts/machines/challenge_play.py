@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from dtxeth.chain import Receipt
+from dtxeth.chain.abi import Log
 from dtxeth.chain.bindings import events
-from dtxeth.chain.bindings.types import ChallengeStatus, Fault
+from dtxeth.chain.bindings.types import Algorithm, ChallengeStatus, Fault
 from dtxeth.crypto import merkle
 from tests.contracts.machines.challenge_model import OPEN, ChallengeModel
 from tests.contracts.machines.play import Play
 from tests.contracts.machines.stage import NODES, PARAMETERS, Stage
 
-Answer = tuple[list[bytes], list[bytes]]
 ENDINGS = (events.ChallengeProved, events.ChallengeFailed, events.ChallengeVoided)
 
 
@@ -21,17 +21,24 @@ def _flip(data: bytes) -> bytes:
     return bytes([data[0] ^ 1]) + data[1:]
 
 
-ANSWERS: dict[str, Callable[[list[bytes], list[bytes]], Answer]] = {
-    "honest": lambda leaves, proof: (leaves, proof),
-    "altered leaf": lambda leaves, proof: ([*leaves[:-1], _flip(leaves[-1])], proof),
-    "longer leaf": lambda leaves, proof: ([*leaves[:-1], leaves[-1] + b"\0"], proof),
-    "empty leaf": lambda leaves, proof: ([b"", *leaves[1:]], proof),
-    "a leaf short": lambda leaves, proof: (leaves[:-1], proof),
-    "a leaf too many": lambda leaves, proof: ([*leaves, leaves[0]], proof),
-    "leaves swapped": lambda leaves, proof: (leaves[::-1], proof),
-    "altered proof": lambda leaves, proof: (leaves, [_flip(hash_) for hash_ in proof]),
-    "a hash short": lambda leaves, proof: (leaves, proof[:-1]),
-    "a hash too many": lambda leaves, proof: (leaves, [*proof, bytes(32)]),
+def _pack(leaves: list[bytes], proof: list[bytes]) -> bytes:
+    """Pack what need be no answer."""
+    return b"".join([*(bytes([len(leaf)]) + leaf for leaf in leaves), *proof])
+
+
+ANSWERS: dict[str, Callable[[list[bytes], list[bytes]], bytes]] = {
+    "honest": _pack,
+    "altered leaf": lambda leaves, proof: _pack([*leaves[:-1], _flip(leaves[-1])], proof),
+    "longer leaf": lambda leaves, proof: _pack([*leaves[:-1], leaves[-1] + b"\0"], proof),
+    "empty leaf": lambda leaves, proof: _pack([b"", *leaves[1:]], proof),
+    "a leaf short": lambda leaves, proof: _pack(leaves[:-1], proof),
+    "a leaf too many": lambda leaves, proof: _pack([*leaves, leaves[0]], proof),
+    "leaves swapped": lambda leaves, proof: _pack(leaves[::-1], proof),
+    "altered proof": lambda leaves, proof: _pack(leaves, [_flip(hash_) for hash_ in proof]),
+    "a hash short": lambda leaves, proof: _pack(leaves, proof[:-1]),
+    "a byte too many": lambda leaves, proof: _pack(leaves, [*proof, b"\0"]),
+    "cut off": lambda leaves, proof: _pack(leaves, [])[:-1],
+    "nothing": lambda leaves, proof: b"",
 }
 """What a node may answer, given the right leaves and the right proof."""
 
@@ -49,22 +56,24 @@ class ChallengePlay(Play):
 
     # --- steps ---
 
-    def open(self, who: str, holding_id: int, leaves: int, deposit: int) -> None:
-        self.act("open", who, holding_id, leaves, value=deposit)
+    def open(self, who: str, holding_id: int, algorithm: Algorithm, count: int, deposit: int) -> None:
+        self.act("open", who, holding_id, algorithm, count, value=deposit)
 
     def call(self, function: str, who: str, *arguments: object) -> None:
         self.act(function, who, *arguments)
 
-    def answer(self, who: str, challenge_id: int, kind: str) -> None:
+    def answer(self, who: str, challenge_id: int, kind: str, function: str = "prove") -> None:
         """Answer a challenge, in one of many ways; one that is not drawn with what could be the answer."""
-        leaves, proof = [b"leaf"], [bytes(32)]
+        leaves, proof, seed = [b"leaf"], [bytes(32)], bytes(32)
         record = self.model.challenges.get(challenge_id)
         if record is not None and record.deadline:
             held, indices = self.stage.holdings[record.holding_id], self.model.indices(challenge_id)
-            assert list(self.contract.leaf_indices(challenge_id)) == indices
-            leaves = [held.leaves[index] for index in indices]
+            assert list(self.contract.drawn_indices(challenge_id)) == indices
+            leaves, seed = [held.leaves[index] for index in indices], record.seed
             proof = merkle.multiproof(held.hashes, indices)
-        receipt = self.act("prove", who, challenge_id, *ANSWERS[kind](leaves, proof))
+        if kind == "another draw":
+            seed, kind = _flip(seed), "honest"
+        receipt = self.act(function, who, challenge_id, seed, ANSWERS[kind](leaves, proof))
         if receipt and kind == "honest":
             self.honest.add(challenge_id)
 
@@ -75,7 +84,7 @@ class ChallengePlay(Play):
             return
         self.stage.at(record.deadline + late)
         if function == "prove":
-            self.answer(self.stage.names[record.node], challenge_id, "honest")
+            self.answer(self.stage.names[self.model.node(record)], challenge_id, "honest")
         else:
             self.act("close", "stranger", challenge_id)
 
@@ -90,11 +99,15 @@ class ChallengePlay(Play):
     def act(self, function: str, who: str, *arguments: object, **value: int) -> Receipt | None:
         receipt = self.both(self.contract, self.model, function, who, *arguments, **value)
         for event in receipt.events if receipt else ():
-            if isinstance(event, events.Credited):
+            if isinstance(event, events.Credited) and self._is_ours(event.log):
                 self.credited += event.amount
             if isinstance(event, ENDINGS):
                 self.endings[event.challenge_id] += 1
         return receipt
+
+    def _is_ours(self, log: Log) -> bool:
+        """Whether this contract has logged it: a slash is credited by another one."""
+        return log.address.lower() == self.contract.address.lower()
 
     def _block_hash(self, number: int) -> bytes:
         return bytes.fromhex(self.chain.block(number)["hash"][2:])
@@ -113,6 +126,8 @@ class ChallengePlay(Play):
             for node in NODES:
                 pair = self.accounts[owner].address, self.accounts[node].address
                 assert self.contract.open_challenges_of(*pair) == model.open_count(*pair)
+        for holding_id in self.stage.holdings:
+            assert self.contract.open_challenge_on(holding_id) == model.open_on(holding_id)
         for account in self.accounts.values():
             assert self.contract.credit_of(account.address) == model.payments.credits[account.address]
         deposits = sum(record.deposit for record in model.challenges.values())

@@ -8,7 +8,7 @@ from hashlib import shake_128
 from eth_utils import keccak
 
 from dtxeth.chain import Account, Chain, Contracts, Parameters, deploy
-from dtxeth.chain.bindings.types import Acknowledgement, Publication, Role
+from dtxeth.chain.bindings.types import Acknowledgement, Possession, Publication, Role
 from dtxeth.chain.chain import DEVELOPER
 from dtxeth.crypto import merkle
 from dtxeth.storage.acknowledgements import sign_acknowledgement
@@ -17,10 +17,24 @@ from dtxeth.storage.api import Claim
 START = 2_000_000_000
 """Second at which every play begins."""
 
+RATE = 7
+"""Wei at stake for each byte."""
+
 PARAMETERS = Parameters(
-    draw_delay=2, answer_window=50, min_interval=20, max_open_per_node=2, deposit_per_leaf=1000
+    stake_per_gib=RATE * 2**30,
+    draw_delay=2,
+    answer_window=50,
+    min_interval=20,
+    max_open_per_node=1,
+    slash_percent=40,
+    deposit_per_leaf=1000,
+    deposit_per_proof=5000,
+    deposit_per_blob=300,
 )
+CAPACITY = 10**5
 NODES = ("node-1", "node-2")
+KEEPERS = ("honest-1", "honest-2", "cheat-1", "cheat-2")
+"""Accounts that become storage nodes in a play."""
 EXECUTORS = ("executor-1", "executor-2", "executor-3")
 PEOPLE = ("owner", "requester", "stranger")
 
@@ -56,7 +70,8 @@ class Stage:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.accounts = {name: Account.from_key(keccak(text=name)) for name in (*NODES, *EXECUTORS, *PEOPLE)}
+        names = (*NODES, *KEEPERS, *EXECUTORS, *PEOPLE)
+        self.accounts = {name: Account.from_key(keccak(text=name)) for name in names}
         self.names = {account.address: name for name, account in self.accounts.items()}
         self._next_time = 0
         self.at(START)
@@ -66,7 +81,9 @@ class Stage:
         for role, names in ((Role.STORAGE, NODES), (Role.EXECUTOR, EXECUTORS)):
             for name in names:
                 self.contracts.node_registry.register(
-                    role, name, f"http://{name}", bytes(32), 0, sender=self.accounts[name]
+                    *(role, name, f"http://{name}", bytes(32), CAPACITY),
+                    sender=self.accounts[name],
+                    value=CAPACITY * RATE if role == Role.STORAGE else 0,
                 )
         self.holdings: dict[int, StagedHolding] = {}
         self.files = [
@@ -101,7 +118,7 @@ class Stage:
         salt = keccak(text=f"salt {owner} {number}")
         file_id = registry.file_id_of(account.address, salt)
         name = f"namespace {number}"
-        registry.add_namespace(name, 1, sender=account)
+        registry.add_namespace(name, 1, 1, Possession.MERKLE, sender=account)
         file = StagedFile(file_id, account.address, expires_at)
         acknowledgements = [self._hold(file, node, size) for node, size in (held or {"node-1": 500}).items()]
         namespace_id = registry.namespace_id_of(account.address, name)
@@ -115,6 +132,6 @@ class Stage:
         data = shake_128(f"holding {holding_id}".encode()).digest(size)
         leaves = tuple(data[start : start + merkle.LEAF_SIZE] for start in range(0, size, merkle.LEAF_SIZE))
         holding = self.holdings[holding_id] = StagedHolding(holding_id, file, account.address, leaves)
-        claim = Claim(merkle.root(holding.hashes), len(leaves), size, file.expires_at)
+        claim = Claim(1, merkle.root(holding.hashes), len(leaves), bytes(32), 0, size, file.expires_at)
         registry = self.contracts.file_registry
         return sign_acknowledgement(account, registry, file.file_id, file.owner, claim, START + 10**6)

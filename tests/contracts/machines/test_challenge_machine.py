@@ -7,7 +7,7 @@ from random import Random
 
 from hypothesis.stateful import initialize, precondition, rule
 
-from dtxeth.chain.bindings.types import ChallengeStatus
+from dtxeth.chain.bindings.types import Algorithm, ChallengeStatus
 from tests.contracts.machines.challenge_play import ANSWERS, ChallengePlay
 from tests.contracts.machines.play import CHOICES, Machine, run, walk
 from tests.contracts.machines.stage import PARAMETERS
@@ -17,10 +17,11 @@ ANYBODY = ("owner", "executor-1", "executor-2", "node-1", "node-2", "stranger")
 
 EXPECTED = {
     *("ChallengeOpened", "ChallengeDrawn", "ChallengeProved", "ChallengeFailed", "ChallengeVoided"),
-    *("InvalidLeaves", "UnknownHolding", "FileExpired", "NotHoldingOwner", "DepositTooSmall"),
-    *("ChallengedTooSoon", "TooManyOpenChallenges", "UnknownChallenge", "WrongChallengeStatus"),
-    *("DrawTooEarly", "DrawTooLate", "FileExpiresBeforeAnswer", "NotChallengedNode", "AnswerTooLate"),
-    *("WrongLeafCount", "InvalidLeafSize", "InvalidProofLength", "ChallengeStillOpen"),
+    *("InvalidCount", "NotProvable", "UnknownHolding", "FileExpired", "NotHoldingOwner", "InvalidDeposit"),
+    *("AlreadyChallenged", "ChallengedTooSoon", "TooManyOpenChallenges", "UnknownChallenge"),
+    *("WrongChallengeStatus", "DrawTooEarly", "DrawTooLate", "HoldingExpiresBeforeAnswer"),
+    *("NotChallengedNode", "AnswerTooLate", "WrongAlgorithm", "WrongSeed", "InvalidLeaf"),
+    *("InvalidProofLength", "ChallengeStillOpen", "NodeSlashed", "StakeChanged"),
     *("Credited", "Withdrawn", "NothingToWithdraw"),
 }
 
@@ -41,13 +42,14 @@ class ChallengeMachine(Machine):
         holding_id, leaves = random.choice(list(holdings)), random.choice([1, 2, 3, 10, 32])
         owner = self.play.stage.names[holdings[holding_id].file.owner]
         deposit = leaves * PARAMETERS.deposit_per_leaf + random.choice([0, 0, 0, 1, 10**18])
-        self.play.step("open", owner, holding_id, leaves, deposit)
+        self.play.step("open", owner, holding_id, Algorithm.MERKLE, leaves, deposit)
 
     @rule(random=CHOICES)
     def open_oddly(self, random: Random) -> None:
-        holding_id, leaves = random.randint(0, 6), random.choice([0, 1, 32, 33, 255])
+        holding_id, leaves = random.randint(0, 6), random.choice([0, 1, 16, 17, 32, 33, 255])
+        algorithm = random.choice([Algorithm.MERKLE, Algorithm.MERKLE, *Algorithm])
         deposit = leaves * PARAMETERS.deposit_per_leaf - random.choice([0, 1])
-        self.play.step("open", random.choice(ANYBODY), holding_id, leaves, max(0, deposit))
+        self.play.step("open", random.choice(ANYBODY), holding_id, algorithm, leaves, max(0, deposit))
 
     def any(self, *wanted: ChallengeStatus) -> list[int]:
         """All challenges that have a wanted status."""
@@ -78,11 +80,12 @@ class ChallengeMachine(Machine):
     def answer(self, random: Random) -> None:
         """By the node that must, or by another; rightly, or not."""
         challenge_id = self.pick(random, TO_PROVE)
-        who, kind = random.choice(("node-1", "node-2")), random.choice(["honest", *ANSWERS])
+        who, kind = random.choice(("node-1", "node-2")), random.choice(["honest", "another draw", *ANSWERS])
+        function = random.choice(["prove"] * 9 + ["prove_kzg"])
         record = self.play.model.challenges.get(challenge_id)
         if record and random.random() < 0.8:
-            who = self.play.stage.names[record.node]
-        self.play.step("answer", who, challenge_id, kind)
+            who = self.play.stage.names[self.play.model.node(record)]
+        self.play.step("answer", who, challenge_id, kind, function)
 
     @rule(random=CHOICES)
     def close(self, random: Random) -> None:

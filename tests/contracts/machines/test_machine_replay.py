@@ -11,6 +11,7 @@ from tests.contracts.machines.play import Machine, walk
 from tests.contracts.machines.stage import Stage
 from tests.contracts.machines.test_authorization_machine import AuthorizationMachine
 from tests.contracts.machines.test_challenge_machine import ChallengeMachine
+from tests.contracts.machines.test_storage_machine import StorageMachine
 from tests.contracts.machines.test_task_machine import TaskMachine
 
 
@@ -20,7 +21,7 @@ def eth_tester_stage() -> Iterator[Stage]:
         yield Stage(chain)
 
 
-@pytest.mark.parametrize("machine", [AuthorizationMachine, ChallengeMachine, TaskMachine])
+@pytest.mark.parametrize("machine", [AuthorizationMachine, ChallengeMachine, StorageMachine, TaskMachine])
 def test_both_evms_agree(machine: type[Machine], eth_tester_stage: Stage) -> None:
     first = walk(machine, seed=1, steps=60)
     second = machine.play_of(eth_tester_stage)

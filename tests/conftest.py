@@ -18,6 +18,7 @@ from eth_utils import keccak
 
 from dtxeth.chain import Account, Chain, Contracts, deploy, open_chain
 from dtxeth.chain.chain import DEVELOPER
+from dtxeth.roles.care import Care
 
 TOOLCHAIN = Path(__file__).parents[1] / "hardhat-free-env"
 ACCOUNTS = 10
@@ -35,6 +36,14 @@ class Network:
         for account in accounts:
             chain.faucet(account.address, 1000 * 10**18)
         return cls(chain, Contracts(chain, deploy(chain, DEVELOPER)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calm() -> Iterator[None]:
+    """Owners challenge at random times only where a test says how often: nothing is left to luck."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dtxeth.roles.local.DEFAULT_CARE", Care(challenges_per_day=0))
+        yield
 
 
 @pytest.fixture(scope="session")

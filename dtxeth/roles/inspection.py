@@ -20,7 +20,7 @@ class Finding:
         file_id: The file.
         cause: The gravest of the reasons: another redundancy, repair, draining, refreshing.
         drop: Holdings that have to be replaced, the worst first.
-        absent: Nodes that can acknowledge nothing now, though what they hold may still be good.
+        absent: Nodes that can acknowledge nothing now, offline or draining, though what they hold may be good.
         behind: Nodes with an older manifest than the file's.
         redundancy: What the file has to be recoded to, if to anything.
         missing: Holdings that it lacks.
@@ -73,7 +73,7 @@ class Inspector:
         flaws = {number: self._flaw(number, holding, grace) for number, holding in holdings.items()}
         drop = {number: flaw for number, flaw in flaws.items() if flaw is not None}
         sound = [holding for number, holding in holdings.items() if number not in drop]
-        absent = frozenset(holding.node for holding in sound if not self._node(holding.node)[0].online)
+        absent = frozenset(holding.node for holding in holdings.values() if not self._takes(holding.node))
         behind = [
             holding.node
             for holding in sound
@@ -121,6 +121,11 @@ class Inspector:
         if node.draining:
             return Cause.DRAIN, "is draining"
         return None
+
+    def _takes(self, address: str) -> bool:
+        """Whether the contract would let a node hold anything new."""
+        node, _ = self._node(address)
+        return node.online and not node.draining
 
     def _node(self, address: str) -> tuple[Node, Health]:
         if address not in self._nodes:

@@ -30,7 +30,7 @@ from dtxeth.config import LocalConfig, OwnerConfig
 from dtxeth.errors import ConfigError, InputError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles.actor import Actor
-from dtxeth.roles.care import Care
+from dtxeth.roles.care import DEFAULT_CARE, Care
 from dtxeth.roles.data_owner import DataOwner
 from dtxeth.roles.executor import Executor
 from dtxeth.roles.network import Network
@@ -153,10 +153,10 @@ class LocalNetwork(Network):
             ConfigError: Its ``owner.toml`` is not valid.
         """
         path = self.home / "owners" / f"{name}.toml"
-        known = OwnerConfig.load(path) if path.exists() else OwnerConfig()
+        known = OwnerConfig.load(path) if path.exists() else _with_care(OwnerConfig(), DEFAULT_CARE)
         config = known if policy is None and not manual else _with_policy(known, policy or Policy(), manual)
         if care is not None:
-            config = OwnerConfig.of("the care", **config.model_dump() | asdict(care))
+            config = _with_care(config, care)
         owner = self._join("owner", name, lambda account: DataOwner(self, account, name, _to_policy(config)))
         owner.policy, owner.manual, owner.care = _to_policy(config), config.manual, _to_care(config)
         owner.default_replicas = DEFAULT_REPLICAS
@@ -279,6 +279,10 @@ def _with_policy(config: OwnerConfig, policy: Policy, manual: bool) -> OwnerConf
         "max_tasks": policy.max_tasks,
     }
     return OwnerConfig.of("the policy", **config.model_dump() | rules)
+
+
+def _with_care(config: OwnerConfig, care: Care) -> OwnerConfig:
+    return OwnerConfig.of("the care", **config.model_dump() | asdict(care))
 
 
 def _to_policy(config: OwnerConfig) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
@@ -18,10 +18,10 @@ from dtxeth.chain.bindings.events import (
     StakeChanged,
 )
 from dtxeth.chain.bindings.types import Cause
-from dtxeth.errors import ChainUnavailableError, DtxethError, NotEnoughNodesError
+from dtxeth.errors import ChainUnavailableError, DtxethError, NodeError, NotEnoughNodesError
 from dtxeth.roles.inspection import CLOSING, Finding, Inspector
 from dtxeth.storage import StorageNodeApi
-from dtxeth.storage.revision import Change, Revised, prepare_revision
+from dtxeth.storage.revision import Change, prepare_revision
 
 if TYPE_CHECKING:
     from dtxeth.roles.file_keeper import FileKeeper
@@ -230,8 +230,8 @@ class Repairer:
         Args:
             file_id: The file.
             change: What is to become of it.
-            absent: Nodes that cannot acknowledge now: they keep what they have; if the file cannot be read without
-                them, they are read, and replaced.
+            absent: Nodes that can acknowledge nothing now: they are read, and keep what they have, unless that is to
+                change.
             behind: Nodes that have an older manifest; a refresh that reaches none of them is not worth a transaction.
 
         Raises:
@@ -251,16 +251,12 @@ class Repairer:
 
     def _publish(self, file_id: bytes, change: Change, unfit: set[str], behind: frozenset[str]) -> None:
         owner = self._owner
-        reachable = owner.reachable_nodes()
-        fit = {node: api for node, api in reachable.items() if node not in unfit}
-        try:
-            made = self._prepare(file_id, change, fit)
-        except NotEnoughNodesError:
-            extra = {owner.contracts.file_registry.holding_on(file_id, node) for node in unfit} - {0}
-            if not extra - set(change.drop):
-                raise
-            # What only nodes have that can hold nothing new has to be moved off them, if it is to be used.
-            made = self._prepare(file_id, replace(change, drop=tuple({*change.drop, *extra})), reachable)
+        nodes = {
+            node: cast(StorageNodeApi, _ReadOnly(node, api)) if node in unfit else api
+            for node, api in owner.reachable_nodes().items()
+        }
+        candidates = [one for one in owner.candidates(nodes) if one.address not in unfit]
+        made = prepare_revision(file_id, owner.file_key(file_id), owner.signer, nodes, change, candidates)
         told = {given.node for given in made.acknowledgements}
         if change.cause is Cause.REFRESH and not told & behind:
             raise NotEnoughNodesError(
@@ -278,10 +274,17 @@ class Repairer:
             ended=len(made.revision.dropped),
         )
 
-    def _prepare(self, file_id: bytes, change: Change, nodes: dict[str, StorageNodeApi]) -> Revised:
-        owner = self._owner
-        file_key = owner.file_key(file_id)
-        return prepare_revision(file_id, file_key, owner.signer, nodes, change, owner.candidates(nodes))
+
+class _ReadOnly:
+    """A node that may be read, and takes nothing new."""
+
+    def __init__(self, address: str, api: StorageNodeApi) -> None:
+        self._address, self._api = address, api
+
+    def __getattr__(self, method: str) -> Any:
+        if method in ("get_piece", "get_manifest"):
+            return getattr(self._api, method)
+        raise NodeError(self._address, "takes nothing new now")
 
 
 def _plans(finding: Finding) -> Iterator[Change]:

@@ -22,6 +22,7 @@ from dtxeth.cli.progress import followed
 from dtxeth.learning.session import Training
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles import DataOwner, LocalNetwork, StoredFile, TrainedModel
+from dtxeth.roles.care import Care
 
 REPLICAS = 3
 """One more than the nodes that will die or cheat."""
@@ -55,7 +56,8 @@ class Story:
 
     def __post_init__(self) -> None:
         self.gas = GasLedger(self.network.chain, self.network.contracts)
-        self.owners = [self.network.data_owner("hospital"), self.network.data_owner("insurer")]
+        care = Care(challenges_per_day=0)  # here it is the story that challenges
+        self.owners = [self.network.data_owner(name, care=care) for name in ("hospital", "insurer")]
         self.requester = self.network.requester("laboratory")
         self.files: list[tuple[DataOwner, StoredFile, Path]] = []
         self.trainings: dict[int, dict[str, Training]] = {}

@@ -159,12 +159,20 @@ class FileKeeper(Actor):
             The file with its new expiry.
 
         Raises:
-            InputError: Not this owner's file, or deleted, or a number of days that cannot be.
+            InputError: Not this owner's file, deleted, its retention is over, or a number of days that cannot be.
             NotEnoughNodesError: Too few of its nodes are left.
-            ContractRevert: Its retention is over: publish it anew.
         """
-        file_id, now = file_id_of(file), self.network.chain.now()
-        expires_at = max(now, self.contracts.file_registry.file_of(file_id).expires_at) + days * DAY
+        file_id, now, files = file_id_of(file), self.network.chain.now(), self.contracts.file_registry
+        record = files.file_of(file_id)
+        if record.owner != self.address:
+            raise InputError(
+                f"file 0x{file_id.hex()} belongs to {record.owner}, not to {self.name}: only its owner can renew it"
+            )
+        if now > record.expires_at + files.retention():
+            raise InputError(
+                f"file 0x{file_id.hex()} expired at {record.expires_at}, its retention is over: publish it anew"
+            )
+        expires_at = max(now, record.expires_at) + days * DAY
         if days < 1 or expires_at > now + MAX_DAYS * DAY:
             raise InputError(
                 f"a file cannot be renewed for {days} days: give at least 1, and at most {MAX_DAYS} days from now"

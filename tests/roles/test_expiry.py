@@ -10,8 +10,8 @@ import pytest
 
 from dtxeth.chain import Parameters, reverts
 from dtxeth.chain.bindings.events import HoldingReleased
-from dtxeth.chain.bindings.types import Cause
-from dtxeth.errors import InputError, StorageError
+from dtxeth.chain.bindings.types import Cause, Revision
+from dtxeth.errors import InputError
 from dtxeth.roles import DataOwner, LocalNetwork, StoredFile
 from dtxeth.roles.care import Care
 
@@ -124,13 +124,11 @@ def test_after_seven_days_the_space_is_free(
     assert len(network.index.events(HoldingReleased, file_id=file.id)) == 2
     with pytest.raises(reverts.RetentionOver, match="publish it anew"):
         owner.contracts.file_registry.revise(_revival(owner, file), [], sender=owner.account)
-    with pytest.raises((reverts.RetentionOver, StorageError)):
+    with pytest.raises(InputError, match="its retention is over: publish it anew"):
         owner.renew(file, 1)
 
 
-def _revival(owner: DataOwner, file: StoredFile):  # type: ignore[no-untyped-def]
-    from dtxeth.chain.bindings.types import Revision
-
+def _revival(owner: DataOwner, file: StoredFile) -> Revision:
     later = owner.network.chain.now() + DAY
     return Revision(file.id, Cause.RENEWAL, 1, 2, later, b"\1" * 32, ())
 

@@ -66,7 +66,10 @@ class Guard:
             await exchange.refuse(answer(error))
         except ClientDisconnect:
             log.debug("a client went away", host=host)
-        except Exception:
+        except Exception as error:
+            if isinstance(error.__cause__, DtxethError):  # Starlette's wrapping, once an answer has begun
+                log.warning("an answer broke off", reason=str(error.__cause__))
+                raise ConnectionError("the answer broke off") from None
             # As text: a renderer that shows local variables would put pieces and signatures into the log.
             log.error("a request failed", method=scope["method"], trace=traceback.format_exc())
             await exchange.refuse(unexpected())

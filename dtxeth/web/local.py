@@ -63,8 +63,9 @@ class LocalServers:
             server.stop()
         for server in self._servers.values():
             server.close()
+        doors = self._network.storage_nodes_by_address()
         for node in self._network.storage_nodes:
-            if node.address in self._servers and node.address in self._network.storage_nodes_by_address():
+            if isinstance(doors.get(node.address), HttpStorageNode):  # else it was stopped, or came back
                 self._network.open_door(node.address, node.service)
                 self._announce(node, f"local://{node.name}")
         self._servers.clear()

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,8 +20,9 @@ import anyio
 from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
 
+from dtxeth.chain.rows import AuthorizationRow, NamespaceRow, Row
 from dtxeth.errors import InputError, IntegrityError, PolicyError, StorageError, UnknownNameError
-from dtxeth.roles import StoredFile, listing
+from dtxeth.roles import StoredFile
 from dtxeth.roles.network import Network
 from dtxeth.storage import RemoteFile, wire
 from dtxeth.storage.manifest import check_name
@@ -158,7 +159,8 @@ def owner_app(
             for file in await threads.do(owner.files)
             if namespace in (None, file.namespace) and name in file.name
         ]
-        return _page(request, rows)
+        offset, limit = _span(dict(request.query_params))
+        return _json({"items": rows[offset : offset + limit], "total": len(rows)})
 
     @app.get(api.FILE, tags=["files"], summary="Describe a file", openapi_extra=_says(FILE))
     async def describe(request: Request) -> Response:
@@ -179,9 +181,11 @@ def owner_app(
         file_id = bytes_in(request, "file", 32)
         await threads.do(find, file_id)
         remote, _ = await threads.do(owner.open_file, file_id)
+        stream = remote.stream()
+        first = await threads.do(next, stream, b"")  # what fails at once is told as a refusal
         name = quote(remote.manifest.name, safe="")
         return StreamingResponse(
-            _segments(remote.stream(), threads),
+            _segments(first, stream, threads),
             media_type="application/octet-stream",
             headers={
                 "Content-Length": str(remote.manifest.size),
@@ -195,7 +199,9 @@ def owner_app(
         file_id = bytes_in(request, "file", 32)
         await threads.do(find, file_id)
         found = await threads.do(owner.health, file_id)
-        return _json({"file": file_id, "level": found.level, "needed": found.needed, "total": found.total})
+        return _json(
+            {"file": file_id, "level": found.level.name.lower(), "needed": found.needed, "total": found.total}
+        )
 
     @app.post(
         api.RENEWAL,
@@ -220,11 +226,18 @@ def owner_app(
         return Response(status_code=204)
 
     @app.get(
-        api.NAMESPACES, tags=["namespaces"], summary="List the namespaces", openapi_extra=_says(*_PAGING)
+        api.NAMESPACES,
+        tags=["namespaces"],
+        summary="List the namespaces",
+        openapi_extra=_says(
+            parameter("query", "name", "Only of this name.", ".*", required=False),
+            parameter("query", "possession", "Only with this proof.", "merkle|kzg|both", required=False),
+            *_PAGING,
+        ),
     )
     async def list_namespaces(request: Request) -> Response:
         await threads.do(door.admit, request)
-        return _page(request, await threads.do(listing.namespaces, owner.network, owner.address))
+        return await threads.do(listed, NamespaceRow, request)
 
     @app.post(
         api.NAMESPACES,
@@ -245,14 +258,15 @@ def owner_app(
         tags=["authorizations"],
         summary="List applications for files, and what became of them",
         openapi_extra=_says(
-            parameter("query", "status", "Only with this status.", ".*", required=False), *_PAGING
+            parameter("query", "status", "Only with this status.", "[a-z]+", required=False),
+            parameter("query", "file", "Only for this file.", "[0-9a-f]{64}", required=False),
+            parameter("query", "applier", "Only of this account.", wire.FORMS[wire.SENDER], required=False),
+            *_PAGING,
         ),
     )
     async def list_authorizations(request: Request) -> Response:
         await threads.do(door.admit, request)
-        status = request.query_params.get("status")
-        rows = await threads.do(lambda: listing.authorizations(owner.network, owner=owner.address))
-        return _page(request, [row for row in rows if status in (None, row["status"])])
+        return await threads.do(listed, AuthorizationRow, request)
 
     @app.post(
         api.APPROVAL,
@@ -280,6 +294,19 @@ def owner_app(
             raise InputError("the reason is not UTF-8: write it so") from None
         await changes.do(owner.reject, number_in(request.path_params, "authorization"), reason)
         return Response(status_code=204)
+
+    def listed(kind: type[Row], request: Request) -> Response:
+        filters: dict[str, Any] = dict(request.query_params)
+        offset, limit = _span(filters)
+        if unknown := filters.keys() - kind.filters.keys():
+            raise InputError(
+                f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(kind.filters)}"
+            )
+        owner.network.index.sync()
+        page = owner.network.index.page(
+            kind, offset=offset, limit=limit, **filters | {"owner": owner.address}
+        )
+        return _json({"items": [asdict(row) for row in page], "total": page.total})
 
     def find(file_id: bytes) -> StoredFile:
         for file in owner.files():
@@ -333,11 +360,12 @@ async def _spooled(request: Request, name: str, digest: bytes) -> AsyncIterator[
         yield path
 
 
-async def _segments(stream: Iterator[bytes], threads: Threads) -> AsyncIterator[bytes]:
+async def _segments(segment: bytes, stream: Iterator[bytes], threads: Threads) -> AsyncIterator[bytes]:
     close: Callable[[], None] = getattr(stream, "close", lambda: None)
     try:
-        while segment := await threads.do(next, stream, b""):
+        while segment:
             yield segment
+            segment = await threads.do(next, stream, b"")
     finally:
         with anyio.CancelScope(shield=True):
             await threads.do(close)
@@ -383,12 +411,14 @@ def _text(request: Request, name: str) -> str:
     return text
 
 
-def _page(request: Request, rows: list[dict[str, Any]]) -> Response:
-    offset = number_in(request.query_params, "offset", 0)
-    limit = number_in(request.query_params, "limit", api.PAGE)
+def _span(query: dict[str, Any]) -> tuple[int, int]:
+    """Take offset and limit of a page out of a query."""
+    offset, limit = number_in(query, "offset", 0), number_in(query, "limit", api.PAGE)
     if limit > api.MAX_PAGE:
         raise InputError(f"limit {limit}: a page has at most {api.MAX_PAGE} rows")
-    return _json({"items": rows[offset : offset + limit], "total": len(rows)})
+    query.pop("offset", None)
+    query.pop("limit", None)
+    return offset, limit
 
 
 def _row(file: StoredFile) -> dict[str, Any]:

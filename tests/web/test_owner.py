@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from dtxeth.chain import Account, Contracts, EventIndex
+from dtxeth.chain.bindings.types import Level, Possession
 from dtxeth.errors import InputError, IntegrityError, PolicyError, StorageError, UnknownNameError
-from dtxeth.roles import StoredFile, listing
+from dtxeth.roles import StoredFile
 from dtxeth.roles.network import Network
 from dtxeth.storage import RequestSigner, wire
 from dtxeth.storage.http import Connection
@@ -58,7 +60,7 @@ class ShelfOwner:
         return [stored for stored, _ in self.shelf.values()]
 
     def health(self, what: bytes) -> Any:
-        return SimpleNamespace(level="green", needed=4, total=6)
+        return SimpleNamespace(level=Level.GREEN, needed=4, total=6)
 
     def add_namespace(self, *words: Any, **more: Any) -> None:
         self.done.append(("namespace", *words, more))
@@ -172,15 +174,40 @@ def test_health_renewal_and_deletion(client: OwnerClient, owner: ShelfOwner, pat
         client.health(file)
 
 
-def test_namespaces(client: OwnerClient, owner: ShelfOwner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespaces(client: OwnerClient, owner: ShelfOwner, accounts: list[Account]) -> None:
     client.add_namespace("copies", 3)
     client.add_namespace("coded", erasure=(4, 6), possession="kzg")
     assert owner.done == [
         ("namespace", "copies", {"replicas": 3, "possession": "merkle"}),
         ("namespace", "coded", {"erasure": (4, 6), "possession": "kzg"}),
     ]
-    monkeypatch.setattr(listing, "namespaces", lambda network, owner: [{"name": "copies", "id": bytes(2)}])
-    assert client.namespaces() == [{"name": "copies", "id": "0000"}]
+    files = owner.network.contracts.file_registry
+    files.add_namespace("coded", 4, 6, Possession.KZG, sender=owner.account)
+    files.add_namespace("of another", 1, 2, Possession.KZG, sender=accounts[3])
+    (row,) = client.namespaces()
+    assert (row["name"], row["needed"], row["total"], row["possession"]) == ("coded", 4, 6, "kzg")
+    assert client.namespaces(offset=1) == []
+
+
+def test_filters_do_not_reach_beyond_the_owner(raw: Raw, accounts: list[Account], owner: ShelfOwner) -> None:
+    files = owner.network.contracts.file_registry
+    files.add_namespace("of another", 1, 2, Possession.KZG, sender=accounts[3])
+    for query in (f"owner={accounts[3].address}", "possession=kzg"):
+        resource = f"/namespaces?{query}"
+        page = json.loads(raw.send("GET", resource, raw.headers("GET", resource)))
+        assert page == {"items": [], "total": 0}
+    for query in (
+        "colour=red",
+        "kind=1",
+        "newest=1",
+        "possession=quantum",
+        "offset=-1",
+        "limit=x",
+        f"offset={10**19}",
+    ):
+        resource = f"/namespaces?{query}"
+        with pytest.raises(InputError):
+            raw.send("GET", resource, raw.headers("GET", resource))
 
 
 @pytest.mark.parametrize(
@@ -193,10 +220,10 @@ def test_a_namespace_that_is_none(client: OwnerClient, owner: ShelfOwner, body: 
     assert not owner.done
 
 
-def test_authorizations(client: OwnerClient, owner: ShelfOwner, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"authorization": 1, "status": "unapproved"}, {"authorization": 2, "status": "approved"}]
-    monkeypatch.setattr(listing, "authorizations", lambda network, owner: rows)
-    assert client.authorizations(status="approved") == rows[1:]
+def test_authorizations(client: OwnerClient, owner: ShelfOwner) -> None:
+    assert client.authorizations(status="approved") == []
+    with pytest.raises(InputError, match="status"):
+        client.authorizations(status="lost")
     client.approve(1)
     client.reject(2, "zu spät")
     assert owner.done == [("approve", 1), ("reject", 2, "zu spät")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from dtxeth.roles.network import Network
 from dtxeth.storage import api, wire
 from dtxeth.storage.http import Connection
 from dtxeth.web import Server, owner_api, owner_app, storage_node_app
+from dtxeth.web.refusals import STATUS
 from tests.web.conftest import Stage
 from tests.web.node import MemoryNode
 from tests.web.test_owner import ShelfOwner
@@ -72,3 +74,17 @@ def test_the_page_works_offline(stage: tuple[Stage, Server]) -> None:
         assert connection.request("GET", asset, {}, limit=4 * 2**20)
     assert connection.json("GET", "/openapi.json", {}, limit=2**20)["info"]["title"] == "dtxeth storage node"
     connection.close()
+
+
+def test_the_manual_names_every_header_and_resource() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    for name in wire.FORMS:
+        assert f"| `{name}` |" in manual
+    for name in wire.REFUSALS:
+        assert name in manual
+    for status in set(STATUS.values()):
+        assert str(status) in manual
+    for method, path in STORAGE:
+        assert f"`{method.upper()} {path}" in manual
+    for method, path in OWNER:
+        assert f"`{method.upper()} {path.replace('{authorization}', '{number}')}" in manual

@@ -1,7 +1,8 @@
-"""Upload and download a large file on four in-process storage nodes; print speed and peak memory.
+"""Upload, repair and download a large file, 4 of 6, on in-process storage nodes; print speed and peak memory.
 
-The measured program runs in a process of its own. Its peak includes chain, nodes, uploader and downloader;
-the baseline is what the same process holds with the network up, before the first byte.
+The measured program runs in a process of its own. Its peak includes chain, nodes, uploader, repair and
+downloader; the baseline is what the same process holds with the network up, before the first byte. Between
+upload and repair one of the nodes loses everything; a seventh takes its place.
 
     python scripts/bench/storage_memory.py --mib 1024 --json out.json
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dtxeth.chain import Account, Contracts, deploy, open_chain
-from dtxeth.chain.bindings.types import Role
+from dtxeth.chain.bindings.types import Cause, Possession, Role
 from dtxeth.chain.chain import DEVELOPER
 from dtxeth.storage import (
     NodeLimits,
@@ -35,9 +36,11 @@ from dtxeth.storage import (
     upload,
 )
 from dtxeth.storage.blockstore import EmbeddedBlockStore
+from dtxeth.storage.revision import Change, prepare_revision
 
 MIB = 1 << 20
-NODES, REPLICAS = 4, 2
+NEEDED, TOTAL, NODES = 4, 6, 7
+CAPACITY = 1 << 40
 T = TypeVar("T")
 
 
@@ -68,53 +71,64 @@ def measure(directory: Path, mib: int, result: Any) -> None:
     source = directory / "source"
     sha256 = make_file(source, mib)
     owner = Account.create()
+    figures: dict[str, Any] = {"mib": mib}
     with open_chain() as chain:
         chain.faucet(owner.address, 10**20)
         contracts = Contracts(chain, deploy(chain, DEVELOPER))
         registry = contracts.file_registry
         nodes = {}
         for number in range(NODES):
-            account = Account.create()
-            chain.faucet(account.address, 10**18)
-            contracts.node_registry.register(
-                Role.STORAGE, f"node{number}", "inproc:", bytes(32), 1 << 40, sender=account
-            )
-            home = directory / str(number)
-            store = EmbeddedBlockStore(home)
-            nodes[account.address] = StorageNode(
-                account, contracts, store, NodeLimits(1 << 40), home / "records"
-            )
-        registry.add_namespace("bench", REPLICAS, sender=owner)
+            node = start_node(contracts, directory / str(number))
+            nodes[node.address] = node
+        registry.add_namespace("bench", NEEDED, TOTAL, Possession.MERKLE, sender=owner)
         namespace = registry.namespace_id_of(owner.address, "bench")
         terms = Terms("source", namespace, chain.now() + 86_400)
         signer, key = RequestSigner(owner, registry), public_key_of(owner.encryption_key(chain.chain_id))
-        baseline = peak_mib()
+        figures["baseline_mib"] = peak_mib()
+
         with source.open("rb") as reader:
-            stored, upload_seconds = timed(
+            stored, seconds = timed(
                 lambda: upload(reader, terms, signer, key, nodes, spool_directory=directory)
             )
-        gas = registry.publish(stored.publication, stored.acknowledgements, sender=owner).gas_used
+        receipt = registry.publish(stored.publication, stored.acknowledgements, sender=owner)
+        figures |= {"upload_mib_s": mib / seconds, "upload_peak_mib": peak_mib()}
         source.unlink()
+
+        lost, *_ = registry.holdings_of(stored.file_id)
+        nodes.pop(registry.holding(lost).node).close()
+        change = Change(Cause.REPAIR, drop=[lost])
+        revised, seconds = timed(
+            lambda: prepare_revision(
+                stored.file_id, stored.file_key, signer, nodes, change, spool_directory=directory
+            )
+        )
+        registry.revise(revised.revision, revised.acknowledgements, sender=owner)
+        figures |= {"repair_mib_s": mib / seconds, "repair_peak_mib": peak_mib()}
 
         def download() -> Path:
             file_key = owned_file_key(owner, registry, stored.file_id)
             return RemoteFile(stored.file_id, file_key, signer, nodes).save(source)
 
-        path, download_seconds = timed(download)
-        peak = peak_mib()
+        path, seconds = timed(download)
+        figures |= {"download_mib_s": mib / seconds, "peak_mib": peak_mib(), "publish_gas": receipt.gas_used}
+        figures["rebuilt_pieces"] = revised.rebuilt
         with path.open("rb") as file:
-            right = hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    result.send(
-        {
-            "mib": mib,
-            "upload_mib_s": mib / upload_seconds,
-            "download_mib_s": mib / download_seconds,
-            "baseline_mib": baseline,
-            "peak_mib": peak,
-            "publish_gas": gas,
-            "intact": right,
-        }
+            figures["intact"] = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        for node in nodes.values():
+            node.close()
+    result.send(figures)
+
+
+def start_node(contracts: Contracts, home: Path) -> StorageNode:
+    """Register a storage node and make it."""
+    account, registry = Account.create(), contracts.node_registry
+    contracts.chain.faucet(account.address, 10**20)
+    stake = registry.stake_for(CAPACITY)
+    registry.register(
+        Role.STORAGE, f"node{home.name}", "inproc:", bytes(32), CAPACITY, sender=account, value=stake
     )
+    store = EmbeddedBlockStore(home)
+    return StorageNode(account, contracts, store, NodeLimits(CAPACITY), home / "records")
 
 
 def run(mib: int, directory: Path | None = None) -> dict[str, Any]:
@@ -140,7 +154,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mib", type=int, default=1024, help="size of the file in MiB")
-    parser.add_argument("--directory", type=Path, help="where the temporary files go: about 5 times the size")
+    parser.add_argument("--directory", type=Path, help="where the temporary files go: about 4 times the size")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_args()
     figures = run(arguments.mib, arguments.directory)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from dtxeth.chain.rows import HoldingRow
 from dtxeth.cli import main
 from dtxeth.roles import LocalNetwork
 from tests.roles.town import brief, write_tables
@@ -81,7 +82,8 @@ def listed(_place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     shutil.copytree(_place.home, home)
     with LocalNetwork.open(home) as network:
         hospital, lab = network.data_owner("hospital"), network.requester("lab")
-        hospital.open_challenge(1)
+        held = network.find(HoldingRow, file=_place.files[0], node="storage1")
+        hospital.open_challenge(held[0].holding)
         lab.train("logistic-vl", files=list(_place.files), id="id", label="ill")
         file, until = bytes.fromhex(_place.files[0]), network.chain.now() + 3600
         network.contracts.file_authorization.grant(

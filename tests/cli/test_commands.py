@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -212,19 +213,23 @@ def test_a_life_on_the_command_line(dtxeth: Command, tmp_path: Path, brief: None
     proved = run("challenge", "open", files[0]["id"], "--as", "hospital", "--count", 2)
     assert {row["status"] for row in proved} == {"proved"}
     assert len(run("challenge", "list")) == len(proved) == 2
-    run("node", "heartbeat", "storage1")
+    assert run("node", "show", "storage1")["last_heartbeat_at"] is not None  # sent by the worker
     copy = tmp_path / "copy.csv"
     run("file", "download", files[0]["id"], copy, "--as", "hospital")
     assert copy.read_bytes() == tables[0].read_bytes()
 
 
-def test_files_and_nodes_come_and_go_on_the_command_line(dtxeth: Command, tmp_path: Path) -> None:
+def test_files_and_nodes_come_and_go_on_the_command_line(
+    dtxeth: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, table = tmp_path / "home", write_tables(tmp_path)[0]
 
     def run(*command: object) -> Any:
         return dtxeth(*command, "--home", home, "--json").json
 
     run("local", "init", "--storage-nodes", 4, "--executors", 0)
+    beat = run("node", "heartbeat", "storage1")
+    assert run("node", "show", "storage1")["last_heartbeat_at"] == beat["at"]
     coded = run("namespace", "add", "coded", "--as", "hospital", "--erasure", "2/3")
     assert (coded["kept_as"], coded["possession"]) == ("2 of 3", "merkle")
     file = run("file", "upload", table, "--as", "hospital", "--namespace", "coded", "--days", 1)
@@ -249,9 +254,8 @@ def test_files_and_nodes_come_and_go_on_the_command_line(dtxeth: Command, tmp_pa
     assert run("node", "stake", other)["added"] == 0
     assert run("namespace", "set", "coded", "--as", "hospital", "--replicas", 3)["kept_as"] == "3 copies"
 
-    assert (
-        dtxeth("file", "delete", file["id"], "--as", "hospital", "--home", home).status == 1
-    )  # nobody said yes
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    assert dtxeth("file", "delete", file["id"], "--as", "hospital", "--home", home).status == 1
     assert run("file", "list", "--status", "deleted") == []
     run("file", "delete", file["id"], "--as", "hospital", "--yes")
     assert [row["file"] for row in run("file", "list", "--status", "deleted")] == [file["id"]]

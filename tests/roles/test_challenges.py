@@ -11,8 +11,9 @@ import pytest
 
 from dtxeth.chain import reverts
 from dtxeth.chain.bindings.types import Algorithm, ChallengeStatus, Fault
+from dtxeth.chain.rows import ChallengeRow
 from dtxeth.errors import ContractRevert
-from dtxeth.roles import DataOwner, LocalNetwork, StorageNode, StoredFile, listing
+from dtxeth.roles import DataOwner, LocalNetwork, StorageNode, StoredFile
 from dtxeth.roles.care import Care
 from dtxeth.roles.challenges import BLOCK_HASHES
 from dtxeth.storage.prover import Proof
@@ -50,7 +51,7 @@ def test_honest_nodes_prove_and_are_paid(network: LocalNetwork, owner: DataOwner
     challenges = network.contracts.storage_challenge
     for node in network.storage_nodes:
         assert challenges.credit_of(node.address) == challenges.deposit_for(Algorithm.MERKLE, 4)
-    assert [row["status"] for row in listing.challenges(network)] == ["proved", "proved"]
+    assert [row.status for row in network.find(ChallengeRow)] == ["proved", "proved"]
 
 
 def test_a_node_that_notices_its_damage_misses(
@@ -121,5 +122,4 @@ def test_heartbeats_count_once_a_slot(network: LocalNetwork) -> None:
         node.heartbeat()
     network.chain.advance(3600)
     node.heartbeat()
-    (row, _) = listing.nodes(network)
-    assert row["last_heartbeat"] == network.chain.now()
+    assert network.node_named(node.name).last_heartbeat_at == network.chain.now()

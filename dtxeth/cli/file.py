@@ -86,7 +86,9 @@ def upload(
 
 @app.command("list")
 def list_(
-    owner: OfOwner = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", "--as", help="Only of this data owner: name or address.")
+    ] = None,
     namespace: Annotated[str | None, typer.Option(help="Only of namespaces of this name.")] = None,
     status: Status = None,
     expired: Annotated[

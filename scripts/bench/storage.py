@@ -5,6 +5,7 @@
 * *pipeline*: sealing, coding, encryption for each node and the SHA-256 of every piece, as an upload does them,
   against AES-256-GCM, zfec, AES-256-CTR and SHA-256 of the same libraries, called one after the other on the same
   bytes, in memory and without any keys to derive.
+* *possession*: Merkle trees and KZG commitments on two processes; see possession.py.
 * *end to end*: Merkle possession, six storage nodes with embedded block stores behind HTTP on loopback, each a
   process, as Tahoe-LAFS's are, and anvil as the chain. An upload ends when the file is published; a download
   begins with the owner's account and the chain, and ends with verified bytes in memory. With ``--in-process``
@@ -25,8 +26,11 @@ import argparse
 import contextlib
 import hashlib
 import io
+import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -167,6 +171,17 @@ def rivals(directory: Path) -> Iterator[dict[str, System]]:
         }
 
 
+def possession(rounds: int) -> dict[str, float]:
+    """Return how much faster two processes are than one: Merkle trees; KZG commitments, against bare ckzg."""
+    with tempfile.TemporaryDirectory() as directory:
+        figures = Path(directory) / "possession.json"
+        script = Path(__file__).with_name("possession.py")
+        command = [sys.executable, script, "--cores", "2", "--repeats", str(rounds), "--json", figures]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        told = json.loads(figures.read_text())
+    return {"merkle_2_processes": told["merkle_vs_one"], "kzg_2_processes": told["commit_vs_ckzg"]}
+
+
 def timed(work: Callable[[], T]) -> tuple[T, float]:
     """Run something; returns its result and the seconds it took."""
     start = time.perf_counter()
@@ -187,7 +202,7 @@ def run(size: int, rounds: int, *, with_rivals: bool = True, in_process: bool = 
                 samples |= degraded(network, size, rounds)
     for (name, direction), seconds in samples.items():
         speeds[f"{name} {direction}"] = size / MIB / statistics.median(seconds)
-    return _figures(speeds)
+    return (possession(rounds) if with_rivals else {}) | _figures(speeds)
 
 
 def _figures(speeds: Mapping[str, float]) -> dict[str, Any]:

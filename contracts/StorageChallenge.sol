@@ -253,7 +253,8 @@ contract StorageChallenge is IStorageChallenge, HealthBook, PullPayments {
         require(block.timestamp >= nextAt, ChallengedTooSoon(holdingId, nextAt));
     }
 
-    /// @dev When an answer would be due if the challenge were drawn now. It fits 40 bits: no expiry is later than a century ahead.
+    /// @dev When an answer would be due if the challenge were drawn now. It fits 40 bits: no expiry is later than a century
+    /// ahead.
     function _requireTime(uint256 holdingId, uint64 expiresAt) private view returns (uint64 deadline) {
         deadline = uint64(block.timestamp) + ANSWER_WINDOW;
         require(deadline <= expiresAt, HoldingExpiresBeforeAnswer(holdingId, expiresAt, deadline));

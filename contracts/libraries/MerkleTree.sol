@@ -94,6 +94,11 @@ library MerkleTree {
     /// the arrays are read at positions below `known`, at most their length, and written at or before the position read last
     /// (what the comparison with a position `known` reads does not count). A proof read past its end gives whatever lies there,
     /// so that the climb goes on and can tell how much it needs.
+    /// @param hashes Hashes of the known nodes, in place.
+    /// @param indices Their numbers in the level, in place.
+    /// @param known How many they are.
+    /// @param width Nodes in the level.
+    /// @param next Where in the calldata the unused hashes begin.
     /// @return parents How many parents there are.
     /// @return rest Where in the calldata the unused hashes begin.
     function _climb(

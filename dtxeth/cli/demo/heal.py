@@ -22,7 +22,7 @@ from dtxeth.cli.demo import cheat, speed
 from dtxeth.cli.demo.gas import GasLedger
 from dtxeth.cli.demo.tables import chapter, table
 from dtxeth.cli.output import err
-from dtxeth.errors import StorageError, TaskError
+from dtxeth.errors import TaskError
 from dtxeth.roles import LocalNetwork, StorageNode, StoredFile
 from dtxeth.roles.care import Care
 from dtxeth.roles.health import FileHealth, file_health
@@ -123,6 +123,9 @@ class Healing:
         chapter(self.console, "What publishing and proving cost")
         gas = self.report["gas"]
         self._publish_small()
+        for kept in self.kept.values():  # the first proof of a node makes records that later ones only change
+            self.owner.challenge(kept.file)
+        self._rest()
         for name, namespace, algorithm, count in (
             ("prove_merkle_10", COPIED, Algorithm.MERKLE, 10),
             ("prove_kzg_1", CODED, Algorithm.KZG, 1),
@@ -132,8 +135,7 @@ class Healing:
             function = "prove" if algorithm is Algorithm.MERKLE else "proveKzg"
             gas[name] = self._spent(f"StorageChallenge.{function}")
             gas["challenge"] = self._spent("StorageChallenge.open") + self._spent("StorageChallenge.draw")
-            self._start_ledger()
-            self.network.chain.advance(self.network.contracts.storage_challenge.rules().min_interval)
+            self._rest()
         rows = table("operation", "gas", numbers=(1,))
         for name, used in gas.items():
             rows.add_row(name, f"{used:,}")
@@ -189,8 +191,8 @@ class Healing:
         downloads = sum(len(kept.downloads) for kept in self.kept.values())
         same = "all bit for bit" if all(kept.recovered for kept in self.kept.values()) else "NOT all right"
         self.console.print(
-            f"\n{downloads} downloads, {same}; {len(migrations)} migrations of {self.report['repaired_pieces']} pieces; "
-            f"{_ether(slashed)} slashed, half of it to the owner."
+            f"\n{downloads} downloads, {same}; {len(migrations)} migrations of {self.report['repaired_pieces']} "
+            f"pieces; {_ether(slashed)} slashed, half of it to the owner."
         )
 
     # --- scenes ---
@@ -321,6 +323,11 @@ class Healing:
 
     # --- gas ---
 
+    def _rest(self) -> None:
+        """Until the holdings may be challenged again; what is spent from then on is counted anew."""
+        self.network.chain.advance(self.network.contracts.storage_challenge.rules().min_interval)
+        self._start_ledger()
+
     def _start_ledger(self) -> None:
         self.ledger = GasLedger(self.network.chain, self.network.contracts)
 
@@ -328,8 +335,30 @@ class Healing:
         return self.ledger.means()[function]
 
 
-class _Silent:
-    """The door of a node that lets nobody in."""
+class _Deaf:
+    """What is left of a node that stops answering: a heart that beats, and a door that nobody opens.
+
+    Args:
+        node: The node.
+    """
+
+    busy = False
+
+    def __init__(self, node: StorageNode) -> None:
+        self._node, self._slot = node, node.contracts.node_registry.slot_seconds()
+
+    @property
+    def due(self) -> int:
+        """When the next heartbeat counts."""
+        last = self._node.contracts.node_registry.node_of(self._node.address).last_heartbeat
+        return (last // self._slot + 1) * self._slot
+
+    def step(self) -> bool:
+        """Send the heartbeat, do nothing else."""
+        if self._node.network.chain.now() < self.due:
+            return False
+        self._node.heartbeat()
+        return True
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         def refuse(*_: object) -> NoReturn:
@@ -339,13 +368,11 @@ class _Silent:
 
 
 def _fall_silent(node: StorageNode) -> None:
-    """Make a node answer no challenge and serve nobody."""
-
-    def answer(*_: object) -> NoReturn:
-        raise StorageError("the disk does not answer")
-
-    node.service.answer = answer  # type: ignore[method-assign, assignment]  # as its disk would
-    node.network.open_door(node.address, _Silent())
+    """Make a node answer no challenge and serve nobody, and send its heartbeats all the same."""
+    deaf = _Deaf(node)
+    node.network.remove_worker(node)
+    node.network.add_worker(deaf)
+    node.network.open_door(node.address, deaf)
 
 
 def _sha256(path: Path) -> str:

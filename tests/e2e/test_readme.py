@@ -13,9 +13,8 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def example() -> str:
-    """The README's one block of Python."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return code
+    """The README's blocks of Python, which go on from one to the next."""
+    return "".join(re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL))
 
 
 @pytest.fixture
@@ -33,12 +32,13 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.Series:
     right[:rows].to_csv(tmp_path / "accounts.csv")
     left[rows:].to_csv(tmp_path / "new-patients.csv")
     right[rows:].to_csv(tmp_path / "new-accounts.csv")
+    (tmp_path / "scans.tar").write_bytes(rng.bytes(100_000))
     monkeypatch.chdir(tmp_path)
     return target
 
 
 @pytest.mark.slow
-def test_the_example_runs_as_it_stands(tables: pd.Series) -> None:
+def test_the_example_runs_as_it_stands(tables: pd.Series, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     exec(example(), names)
     scores = names["scores"]
@@ -46,3 +46,4 @@ def test_the_example_runs_as_it_stands(tables: pd.Series) -> None:
     assert sorted(scores["id"]) == sorted(tables.index[300:])
     right = (scores.set_index("id")["target"] > 0.5) == tables[scores["id"]].astype(bool)
     assert right.mean() > 0.9
+    assert "Level.GREEN" in capsys.readouterr().out

@@ -25,6 +25,7 @@ check: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## lint, types, import
 	$(PY) scripts/compile.py --check
 	$(PY) scripts/gen_bindings.py --check
 	$(PY) scripts/gen_errors.py --check
+	$(PY) scripts/gen_detection.py --check
 	$(PY) scripts/gas.py --check
 
 bench: $(VENV)/.bench  ## the benchmarks; ARGS="NAME …" runs scripts/bench/NAME.py …

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from dtxeth.chain import EventIndex
 from dtxeth.chain.bindings.events import FileDeleted, FilePublished, HoldingAdded, HoldingEnded
-
-OVERLAP = 64
-"""Blocks that are read again every time: a chain may drop its latest blocks and put others in their place."""
+from dtxeth.roles.inbox import OVERLAP
 
 
 @dataclass(frozen=True)

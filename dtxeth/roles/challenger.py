@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from dtxeth.chain import reverts
-from dtxeth.chain.bindings.events import ChallengeFailed, ChallengeOpened, ChallengeProved
+from dtxeth.chain.bindings.events import ChallengeFailed, ChallengeOpened, ChallengeProved, ChallengeVoided
 from dtxeth.chain.bindings.types import Algorithm, Holding, HoldingState
 from dtxeth.errors import ChainUnavailableError, DtxethError
 from dtxeth.roles.care import Belongings, Care
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 DAY: Final = 24 * 3600
 
 _random = secrets.SystemRandom()
+
+_SETTLING = (ChallengeProved, ChallengeFailed, ChallengeVoided)
 
 _RACED = (
     reverts.AlreadyChallenged,
@@ -127,21 +129,19 @@ class Challenger:
 
     def _follow(self, opened: ChallengeOpened) -> Outcome:
         chain, number = self._network.chain, opened.challenge_id
-        if chain.block_number <= opened.draw_block:
-            return Outcome.WAITING
-        if chain.now() < self._deadlines.get(number, 0) and not self._is_settled(number):
+        if self._is_settled(number):
+            self._deadlines.pop(number, None)
+            return Outcome.DONE
+        if chain.block_number <= opened.draw_block or chain.now() < self._deadlines.get(number, 0):
             return Outcome.WAITING
         record = self._contract.challenge(number)
         if record.deadline:
             self._deadlines[number] = record.deadline + 1
-        outcome = carry_on(self._network, self._owner.account, opened, record)
-        if outcome is Outcome.DONE:
-            self._deadlines.pop(number, None)
-        return outcome
+        return carry_on(self._network, self._owner.account, opened, record)
 
     def _is_settled(self, challenge_id: int) -> bool:
-        events = self._network.index.events
-        return any(events(kind, challenge_id=challenge_id) for kind in (ChallengeProved, ChallengeFailed))
+        """By the index, which is cheaper to ask than the chain: after a restart all of history is asked about."""
+        return any(self._network.index.events(kind, challenge_id=challenge_id) for kind in _SETTLING)
 
 
 def choose_algorithm(holding: Holding) -> Algorithm:

@@ -151,7 +151,10 @@ class Repairer:
         return replace(before, cause=finding.cause, why=finding.why)
 
     def _tend(self, file_id: bytes) -> None:
-        finding = self._look(file_id)
+        try:
+            finding = self._look(file_id)
+        except reverts.UnknownFile:
+            finding = None  # a reorganisation took it
         if finding is None:
             self._waiting.pop(file_id, None)
             return
@@ -164,10 +167,15 @@ class Repairer:
             raise
         except (DtxethError, OSError) as error:
             self._put_off(repair, str(error))
-        else:
+            return
+        self._inspector.begin()
+        again = self._look(file_id)
+        if again is None:
             self._waiting.pop(file_id, None)
-            self._inspector.begin()
-            self._agenda.append(file_id)  # perhaps that was not everything
+        elif again == finding:
+            self._put_off(repair, "the revision has changed nothing")
+        else:
+            self._agenda.append(file_id)  # that was not everything
 
     def _put_off(self, repair: Repair, problem: str) -> None:
         rest = min(FIRST_REST << repair.attempts, LONGEST_REST)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from dtxeth.chain.bindings.events import (
     HoldingReleased,
 )
 from dtxeth.chain.bindings.types import Algorithm, Challenge, ChallengeStatus, Role
-from dtxeth.errors import ContractRevert, DtxethError, IntegrityError
+from dtxeth.errors import ChainUnavailableError, ContractRevert, DtxethError, IntegrityError
 from dtxeth.roles.actor import Actor
-from dtxeth.roles.challenges import carry_on
+from dtxeth.roles.challenges import BLOCK_HASHES, carry_on
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
 from dtxeth.roles.repair import FIRST_REST
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 DRAW_PATIENCE = 3
 """Blocks that a node leaves the draw to the owner who asked for it."""
+
+ANSWERS = 16
+"""Answers that are on their way to the chain at once: with a block in 12 s, 800 within the usual window."""
 
 RETRY = 15
 """Seconds of chain time after which an answer that failed is tried again at the latest."""
@@ -72,6 +76,9 @@ class StorageNode(Actor):
         )
         self._drawn = Inbox(network.index, ChallengeDrawn, node=self.address)
         self._opened = Inbox(network.index, ChallengeOpened, node=self.address)
+        # Else every answer would wait for the block of the one before, and many accounts' challenges at once would make
+        # an honest node miss some. A development chain makes a block for each.
+        self._answering = None if network.chain.is_development else ThreadPoolExecutor(ANSWERS)
         self._complained: set[int] = set()
         self._slot = self.contracts.node_registry.slot_seconds()
         self._next_slot = 0
@@ -169,13 +176,26 @@ class StorageNode(Actor):
 
     def step(self) -> bool:
         """Answer challenges, the most urgent first; then draw others, send the heartbeat, free what is released."""
-        answered = self._drawn.work(self._answer, urgency=lambda drawn: drawn.deadline)
+        answered = self._drawn.work(self._answer, lambda drawn: drawn.deadline, self._answering)
         drew = self._opened.work(self._draw)
-        return self._tend() | self._follow() | answered | drew
+        return self._guarded(self._tend) | self._guarded(self._follow) | answered | drew
+
+    def _guarded(self, chore: Callable[[], bool]) -> bool:
+        """Do what may fail without harm: nothing must keep a node from its answers."""
+        try:
+            return chore()
+        except ChainUnavailableError:
+            raise
+        except (DtxethError, OSError) as error:
+            log.error("a chore of the node failed", node=self.name, reason=str(error))
+            return False
 
     def _draw(self, opened: ChallengeOpened) -> Outcome:
-        if self.network.chain.block_number <= opened.draw_block + DRAW_PATIENCE:
+        since = self.network.chain.block_number - opened.draw_block
+        if since <= DRAW_PATIENCE:
             return Outcome.WAITING
+        if since >= BLOCK_HASHES:
+            return Outcome.DONE  # it will be void
         record = self.contracts.storage_challenge.challenge(opened.challenge_id)
         if record.status is not ChallengeStatus.OPENED:
             return Outcome.DONE
@@ -183,8 +203,10 @@ class StorageNode(Actor):
 
     def _answer(self, drawn: ChallengeDrawn) -> Outcome:
         """Answer, and try again until the deadline, unless the bytes are known to be altered: these prove nothing."""
+        if self.network.chain.now() > drawn.deadline:
+            return Outcome.DONE
         record = self.contracts.storage_challenge.challenge(drawn.challenge_id)
-        if record.status is not ChallengeStatus.TO_PROVE or self.network.chain.now() > record.deadline:
+        if record.status is not ChallengeStatus.TO_PROVE:
             return Outcome.DONE
         try:
             self._prove(drawn.challenge_id, record)
@@ -194,9 +216,9 @@ class StorageNode(Actor):
         except ContractRevert as error:
             self._complain("an answer was refused", drawn, error)
             return Outcome.WAITING
+        except ChainUnavailableError:
+            raise
         except (DtxethError, OSError) as error:
-            if isinstance(error, ConnectionError):
-                raise
             self._complain("cannot answer a challenge yet", drawn, error)
             return Outcome.WAITING
         return Outcome.MOVED
@@ -226,14 +248,14 @@ class StorageNode(Actor):
         now = self.network.chain.now()
         if now < self._next_slot:
             return False
-        nodes = self.contracts.node_registry
-        node = nodes.node_of(self.address)
+        self._next_slot = now + RETRY  # unless all goes well
+        node = self.contracts.node_registry.node_of(self.address)
         fresh = node.last_heartbeat // self._slot < now // self._slot
         if node.online and fresh:
             with suppress(reverts.HeartbeatTooSoon):  # sent by hand in between
                 self.heartbeat()
-        self._next_slot = (now // self._slot + 1) * self._slot
         self._sweep()
+        self._next_slot = (now // self._slot + 1) * self._slot
         return node.online and fresh
 
     def _follow(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -88,3 +90,52 @@ def test_a_lost_chain_is_not_passed_over(
 
     with pytest.raises(ChainUnavailableError):
         inbox.work(handle)
+
+
+def test_the_most_urgent_comes_first_and_several_at_once(
+    index: EventIndex, accounts: list[Account], publish: Callable[[int, int], None]
+) -> None:
+    inbox, seen, together = inbox_of(index, accounts[0]), bytearray(), threading.Barrier(3, timeout=10)
+    for letter in b"cab":
+        publish(0, letter)
+    index.sync()
+
+    def note(event: KeyPublished) -> Outcome:
+        seen.append(event.key[0])
+        return Outcome.WAITING
+
+    def meet(_: KeyPublished) -> Outcome:
+        together.wait()
+        return Outcome.DONE
+
+    inbox.work(note, lambda event: event.key[0])
+    assert seen == b"abc"
+    with ThreadPoolExecutor(3) as pool:
+        inbox.work(meet, pool=pool)
+    assert inbox.open == ()
+
+
+def test_what_a_reorganisation_took_is_forgotten_and_what_it_brought_is_seen(
+    contracts: Contracts, index: EventIndex, accounts: list[Account], publish: Callable[[int, int], None]
+) -> None:
+    inbox, seen = inbox_of(index, accounts[0]), bytearray()
+
+    def handle(event: KeyPublished) -> Outcome:
+        seen.append(event.key[0])
+        return Outcome.WAITING
+
+    publish(0, ord("a"))
+    mark = contracts.chain.snapshot()
+    publish(0, ord("b"))
+    contracts.chain.mine(2)
+    index.sync()
+    inbox.work(handle)
+    contracts.chain.rollback(mark)
+    publish(0, ord("c"))  # in the very block that had b
+    index.sync()
+    inbox.work(handle)
+    contracts.chain.mine(1)
+    index.sync()
+    inbox.work(handle)
+    assert seen == b"abacac"
+    assert [chr(event.key[0]) for event in inbox.open] == ["a", "c"]

@@ -26,7 +26,7 @@ from dtxeth.roles.challenges import BLOCK_HASHES, carry_on
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
 from dtxeth.roles.repair import FIRST_REST
-from dtxeth.storage import NodeLimits, Proof
+from dtxeth.storage import NodeLimits
 from dtxeth.storage import StorageNode as StorageService
 from dtxeth.storage.blockstore import BlockStore
 
@@ -227,9 +227,8 @@ class StorageNode(Actor):
         challenges = self.contracts.storage_challenge
         indices = challenges.drawn_indices(challenge_id)
         answer = self.service.answer(record.holding_id, record.algorithm, indices, record.seed)
-        packed = answer.to_bytes() if isinstance(answer, Proof) else answer
         post = challenges.prove_kzg if record.algorithm is Algorithm.KZG else challenges.prove
-        post(challenge_id, record.seed, packed, sender=self.account)
+        post(challenge_id, record.seed, answer, sender=self.account)
 
     def _complain(self, what: str, drawn: ChallengeDrawn, error: Exception) -> None:
         """Log once a challenge, not at every attempt."""

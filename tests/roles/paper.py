@@ -16,7 +16,6 @@ from dtxeth.roles import DataOwner, StorageNode
 from dtxeth.storage.acknowledgements import sign_acknowledgement
 from dtxeth.storage.api import Claim, NodeStatus
 from dtxeth.storage.lifecycle import Sweep
-from dtxeth.storage.prover import Proof
 
 LEAVES = 40
 DAY = 24 * 3600
@@ -33,7 +32,7 @@ class PaperService:
     trouble: list[StorageError | OSError] = field(default_factory=list)
     """What the next answers fail with, one each."""
 
-    def answer(self, holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> Proof:
+    def answer(self, holding_id: int, algorithm: Algorithm, indices: Sequence[int], seed: bytes) -> bytes:
         assert algorithm is Algorithm.MERKLE
         if self.trouble:
             raise self.trouble.pop(0)
@@ -42,7 +41,7 @@ class PaperService:
             raise IntegrityError("a leaf was altered: fetch it again")
         self.answered.append(holding_id)
         hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
-        return Proof(tuple(leaves[i] for i in indices), tuple(merkle.multiproof(hashes, indices)))
+        return merkle.encode_answer([leaves[i] for i in indices], merkle.multiproof(hashes, indices))
 
     def sweep(self) -> Sweep:
         swept, self.releasable = self.releasable, []

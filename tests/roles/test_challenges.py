@@ -16,7 +16,6 @@ from dtxeth.errors import ContractRevert
 from dtxeth.roles import DataOwner, LocalNetwork, StorageNode, StoredFile
 from dtxeth.roles.care import Care
 from dtxeth.roles.challenges import BLOCK_HASHES
-from dtxeth.storage.prover import Proof
 
 SIZE = 3000
 
@@ -71,10 +70,10 @@ def test_a_node_that_answers_with_altered_leaves_is_wrong(
     cheat = network.storage_nodes[0]
     honest_answer = cheat.service.answer
 
-    def answer(*arguments: Any) -> Proof:
-        proof = honest_answer(*arguments)
-        assert isinstance(proof, Proof)
-        return Proof((bytes(len(proof.leaves[0])), *proof.leaves[1:]), proof.hashes)
+    def answer(*arguments: Any) -> bytes:
+        honest = bytearray(honest_answer(*arguments))
+        honest[1] ^= 1  # of the first leaf; before it comes its length
+        return bytes(honest)
 
     monkeypatch.setattr(cheat.service, "answer", answer)
     by_node = {result.node: result for result in owner.challenge(file)}

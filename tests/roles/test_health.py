@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from dtxeth.chain import Parameters, reverts
 from dtxeth.chain.bindings.types import Level
-from dtxeth.errors import UnknownNameError
+from dtxeth.errors import ChainUnavailableError, UnknownNameError
 from dtxeth.roles import DataOwner, LocalNetwork
 from dtxeth.roles.care import Care
 from dtxeth.roles.health import FileHealth, NamespaceHealth, worst
@@ -101,3 +102,20 @@ def test_the_worst_counts() -> None:
     assert worst({RED: 0, YELLOW: 0, GREEN: 5}) is GREEN
     assert worst({RED: 0, YELLOW: 1, GREEN: 5}) is YELLOW
     assert worst({RED: 1, YELLOW: 0, GREEN: 5}) is RED
+
+
+def test_a_daemon_outlives_a_chain_that_is_away(
+    network: LocalNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, turns = threading.Event(), []
+
+    def sync() -> int:
+        turns.append(len(turns))
+        if len(turns) < 4:
+            raise ChainUnavailableError("no chain answers: start one")
+        stop.set()
+        return 0
+
+    monkeypatch.setattr(network.index, "sync", sync)
+    network.serve(stop, pause=0.01)
+    assert turns == [0, 1, 2, 3]

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import requests
 from eth._utils.address import generate_contract_address
 from eth.abc import BlockHeaderAPI
 from eth.exceptions import Revert, VMError
 from eth_typing import Address
 from eth_utils import ValidationError, to_checksum_address
+from requests.adapters import HTTPAdapter
 from web3 import HTTPProvider
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint, RPCResponse
@@ -28,6 +30,7 @@ REVERTED = 3
 
 _ZERO_ADDRESS = "0x" + 20 * "00"
 _REQUEST_SECONDS = 30
+_CONNECTIONS = 64  # kept open; more may be made for a moment
 
 Json = dict[str, Any]
 
@@ -45,7 +48,32 @@ def http_provider(url: str) -> HTTPProvider:
         raise InputError(
             f"chain URL {url!r} is not of JSON-RPC over HTTP; give http://host:port or https://…"
         )
-    return HTTPProvider(url, request_kwargs={"timeout": _REQUEST_SECONDS}, exception_retry_configuration=None)
+    try:
+        session = _session(url)
+    except ValueError as error:
+        raise InputError(f"chain URL {url!r} is none ({error}); give http://host:port or https://…") from None
+    return HTTPProvider(
+        url,
+        request_kwargs={"timeout": _REQUEST_SECONDS, "headers": HTTPProvider.get_request_headers()},
+        session=session,
+        exception_retry_configuration=None,
+    )
+
+
+def _session(url: str) -> requests.Session:
+    """Return a session for all threads, with the proxies, certificates and password that the environment has now.
+
+    Left to itself requests looks them up at every request, which takes as long as the request; and web3 gives every
+    thread a session, hence a connection, of its own.
+    """
+    session = requests.Session()
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.auth = requests.utils.get_netrc_auth(url)
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return session
 
 
 class LocalProvider(BaseProvider):

@@ -77,17 +77,21 @@ def read_chunks(reader: BinaryIO, size: int) -> Iterator[bytes]:
 
 def rechunk(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
     """Cut a stream anew into chunks of exactly ``size`` bytes, the last one shorter, none empty."""
-    waiting = bytearray()
+    waiting: list[bytes | memoryview] = []  # parts of the next chunk: each byte is copied once
+    missing = size
     for chunk in chunks:
-        if not waiting and len(chunk) == size:
+        if missing == size == len(chunk):
             yield chunk
             continue
-        waiting += chunk
-        while len(waiting) >= size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
+        view = memoryview(chunk)
+        while len(view) >= missing:
+            yield b"".join([*waiting, view[:missing]])
+            view, waiting, missing = view[missing:], [], size
+        if view:
+            waiting.append(view)
+            missing -= len(view)
     if waiting:
-        yield bytes(waiting)
+        yield b"".join(waiting)
 
 
 def seal(plaintext: Iterable[bytes], file_key: bytes, prefix: bytes) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from eth_utils import to_checksum_address
+from eth_utils import keccak, to_checksum_address
 from web3 import Web3
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
@@ -26,7 +26,7 @@ from dtxeth.chain.reverts import decode_revert
 from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, InputError
 
 RECEIPT_SECONDS = 180
-"""How long to wait until a transaction is in a block."""
+"""How long to wait until a transaction is in a block, or until a chain that went away with it is back."""
 
 _WRITING = ("evm_", "eth_send")
 
@@ -185,6 +185,7 @@ class Chain:
             ContractRevert: If the contract refuses; nothing was sent then, unless the state changed in
                 between.
             ChainError: If the chain refuses (say, for want of money), or does not include it in time.
+            ChainUnavailableError: If the chain is away; gone in the middle of it, it is waited for.
             InputError: If the value is negative.
         """
         if value < 0:
@@ -204,9 +205,7 @@ class Chain:
                 "maxFeePerGas": 2 * price,
                 "maxPriorityFeePerGas": min(2 * price, int(self.request("eth_maxPriorityFeePerGas"), 16)),
             }
-            transaction_hash = self.request(
-                "eth_sendRawTransaction", "0x" + account.sign_transaction(transaction).hex()
-            )
+            transaction_hash = self._send(account.sign_transaction(transaction))
         receipt = self._wait(transaction_hash)
         if int(receipt["status"], 16) == 0:
             self._explain(request, receipt)
@@ -224,15 +223,41 @@ class Chain:
             return BLOCK_GAS_LIMIT  # it refuses what would revert: nothing to find out beforehand
         return int(self.request("eth_estimateGas", request), 16) * 6 // 5 + RACE_GAS
 
+    def _send(self, raw: bytes) -> str:
+        """Send a signed transaction; when the answer is lost, send it again: it has one nonce, so it runs once."""
+        deadline, pause, unsure = time.monotonic() + RECEIPT_SECONDS, 0.01, False
+        transaction_hash = "0x" + keccak(raw).hex()
+        while True:
+            try:
+                self.request("eth_sendRawTransaction", "0x" + raw.hex())
+                return transaction_hash
+            except ContractRevert:
+                raise
+            except ChainUnavailableError as error:
+                unsure = True
+                if time.monotonic() > deadline:
+                    raise _unsure(transaction_hash, error) from error
+            except ChainError:
+                if not unsure:
+                    raise
+                return transaction_hash  # "already known", "nonce too low": it had got through
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
     def _wait(self, transaction_hash: str) -> dict[str, Any]:
         deadline, pause = time.monotonic() + RECEIPT_SECONDS, 0.01
         while True:
-            receipt: dict[str, Any] | None = self.request("eth_getTransactionReceipt", transaction_hash)
+            late = ChainError(
+                f"transaction {transaction_hash} is in no block after {RECEIPT_SECONDS} s; it may still be mined"
+            )
+            try:
+                receipt: dict[str, Any] | None = self.request("eth_getTransactionReceipt", transaction_hash)
+            except ChainUnavailableError as error:
+                receipt, late = None, _unsure(transaction_hash, error)
             if receipt is not None:
                 return receipt
             if time.monotonic() > deadline:
-                late = f"is in no block after {RECEIPT_SECONDS} s; it may still be mined"
-                raise ChainError(f"transaction {transaction_hash} {late}")
+                raise late
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 
@@ -329,6 +354,12 @@ def open_chain(url: str | None = None, path: Path | None = None) -> Chain:
     if path is not None:
         raise InputError(f"chain URL {url} and chain file {path} exclude each other; give one of them")
     return Chain(http_provider(url))
+
+
+def _unsure(transaction_hash: str, error: ChainUnavailableError) -> ChainUnavailableError:
+    return ChainUnavailableError(
+        f"{error}. Transaction {transaction_hash} may have been sent: see whether it was before doing that again"
+    )
 
 
 def _tag(number: int | str) -> str:

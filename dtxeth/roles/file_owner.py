@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dtxeth.chain.bindings.events import FilePublished
-from dtxeth.errors import DataError, InputError, NotEnoughNodesError, UnknownNameError
+from dtxeth.errors import ChainUnavailableError, DataError, InputError, NotEnoughNodesError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.table import Table
 from dtxeth.roles import grants
@@ -53,12 +53,15 @@ class FileOwner(FileKeeper):
             DataError: The file cannot be read, or is not a table that can be learned from.
             UnknownNameError: There is no such namespace.
             NotEnoughNodesError: Fewer usable storage nodes than replicas.
+            ChainUnavailableError: The chain is away; the text says if the file may be published all the same.
         """
         path = Path(path)
         try:
             rows, columns = (0, ()) if path.suffix != ".csv" else _shape(path, id, label, binary)
             with path.open("rb") as reader:
                 return self._store(reader, path.name, namespace, rows, columns, days, progress)
+        except ChainUnavailableError:  # an OSError, but not the file's
+            raise
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from None
 
@@ -134,7 +137,18 @@ class FileOwner(FileKeeper):
         receipt = self.contracts.file_registry.publish(
             stored.publication, stored.acknowledgements, sender=self.account
         )
-        return self.describe(receipt.event(FilePublished))
+        event = receipt.event(FilePublished)
+        # Without another request: it is published, and must not look as if it were not.
+        return StoredFile(
+            id=event.file_id,
+            name=name,
+            owner=event.owner,
+            namespace=namespace,
+            size=event.size,
+            rows=event.rows,
+            published_at=event.published_at,
+            expires_at=terms.expires_at,
+        )
 
     def _namespace(self, name: str) -> bytes:
         try:

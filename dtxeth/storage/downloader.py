@@ -9,7 +9,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from dtxeth.chain.bindings.types import File
-from dtxeth.errors import InputError, IntegrityError, NodeError, NotEnoughNodesError, StorageError
+from dtxeth.errors import (
+    ChainUnavailableError,
+    InputError,
+    IntegrityError,
+    NodeError,
+    NotEnoughNodesError,
+    StorageError,
+)
 from dtxeth.storage import seal
 from dtxeth.storage.api import StorageNodeApi
 from dtxeth.storage.client import NodeClient
@@ -82,6 +89,7 @@ class RemoteFile:
             NotEnoughNodesError: A stripe of which too few nodes serve a shard.
             IntegrityError: What came out is not what the manifest says.
             StorageError: The disk is full or not writable.
+            ChainUnavailableError: The chain is away.
         """
         target = path / self.manifest.name if path.is_dir() else path
         if not target.parent.is_dir():
@@ -98,6 +106,8 @@ class RemoteFile:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
+        except ChainUnavailableError:  # an OSError, but not the disk's
+            raise
         except OSError as error:
             raise StorageError(f"{target} cannot be written: {error.strerror}") from error
         finally:

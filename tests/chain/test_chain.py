@@ -181,6 +181,47 @@ def test_a_transaction_that_stays_out_of_blocks(
         chain.faucet(accounts[0].address, 1)
 
 
+@pytest.mark.parametrize("method", ["eth_sendRawTransaction", "eth_getTransactionReceipt"])
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_transaction_is_sent_once_though_the_chain_goes_away(
+    each_chain: Chain, accounts: list[Account], monkeypatch: pytest.MonkeyPatch, method: str, arrives: bool
+) -> None:
+    """The request, or only its answer, is lost three times."""
+    request, losses = each_chain.request, [3]
+
+    def flaky(asked: str, *params: object) -> object:
+        if asked != method or not losses[0]:
+            return request(asked, *params)
+        losses[0] -= 1
+        if arrives and losses[0] == 2:
+            request(asked, *params)
+        raise ChainUnavailableError("no chain answers")
+
+    before = each_chain.balance(accounts[3].address)
+    monkeypatch.setattr(each_chain, "request", flaky)
+    each_chain.faucet(accounts[3].address, 5)
+    assert losses == [0]
+    assert each_chain.balance(accounts[3].address) == before + 5
+
+
+def test_a_chain_that_does_not_come_back(
+    chain: Chain, accounts: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dtxeth.chain.chain.RECEIPT_SECONDS", 0.02)
+    request = chain.request
+
+    def away(method: str, *params: object) -> object:
+        if method == "eth_sendRawTransaction":
+            raise ChainUnavailableError("no chain answers")
+        return request(method, *params)
+
+    monkeypatch.setattr(chain, "request", away)
+    with pytest.raises(
+        ChainUnavailableError, match=r"no chain answers\. Transaction 0x[0-9a-f]{64} may have been"
+    ):
+        chain.faucet(accounts[0].address, 1)
+
+
 def test_money_is_not_negative(chain: Chain, accounts: list[Account]) -> None:
     with pytest.raises(InputError, match="cannot carry -1 wei"):
         chain.transact(accounts[0], Call(accounts[1].address, b""), -1)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 import anyio
@@ -22,9 +22,8 @@ from starlette.responses import Response, StreamingResponse
 
 from dtxeth.chain.rows import AuthorizationRow, NamespaceRow, Row
 from dtxeth.errors import InputError, IntegrityError, PolicyError, StorageError, UnknownNameError
-from dtxeth.roles import StoredFile
-from dtxeth.roles.network import Network
-from dtxeth.storage import RemoteFile, wire
+from dtxeth.roles import DataOwner, StoredFile
+from dtxeth.storage import wire
 from dtxeth.storage.manifest import check_name
 from dtxeth.storage.requests import OWNER_NODE, RequestGate
 from dtxeth.web import owner_api as api
@@ -53,43 +52,8 @@ All requests but `GET /status` and `GET /health` are signed (EIP-712); docs/http
 """
 
 
-class Owner(Protocol):
-    """What the API needs of a data owner; :class:`~dtxeth.roles.DataOwner` has it."""
-
-    name: str
-    network: Network
-
-    @property
-    def address(self) -> str: ...  # noqa: D102 - see DataOwner, as for the rest
-
-    def upload(self, path: Path, namespace: str, *, days: int) -> StoredFile: ...  # noqa: D102
-
-    def open_file(self, file: bytes) -> tuple[RemoteFile, Any]: ...  # noqa: D102
-
-    def files(self) -> list[StoredFile]: ...  # noqa: D102
-
-    def add_namespace(  # noqa: D102
-        self,
-        name: str,
-        replicas: int | None = None,
-        *,
-        erasure: tuple[int, int] | None = None,
-        possession: Any = "merkle",
-    ) -> object: ...
-
-    def renew(self, file: bytes, *, days: int) -> object: ...  # noqa: D102
-
-    def delete(self, file: bytes) -> object: ...  # noqa: D102
-
-    def health(self, what: bytes) -> Any: ...  # noqa: D102
-
-    def approve(self, authorization_id: int) -> object: ...  # noqa: D102
-
-    def reject(self, authorization_id: int, reason: str) -> object: ...  # noqa: D102
-
-
 def owner_app(
-    owner: Owner,
+    owner: DataOwner,
     clients: Collection[str] = (),
     limits: Limits | None = None,
     records: Path | None = None,
@@ -320,7 +284,7 @@ def owner_app(
 class _Door:
     """Lets the requests of clients through, each once."""
 
-    def __init__(self, owner: Owner, clients: Collection[str], records: Path | None) -> None:
+    def __init__(self, owner: DataOwner, clients: Collection[str], records: Path | None) -> None:
         self._clients = frozenset({*clients, owner.address})
         database = sqlite3.connect(records or ":memory:", check_same_thread=False, isolation_level=None)
         files = owner.network.contracts.file_registry

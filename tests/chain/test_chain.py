@@ -10,10 +10,11 @@ from web3 import HTTPProvider
 from dtxeth.chain import Account, Chain, Contracts, open_chain, reverts
 from dtxeth.chain.abi import Call
 from dtxeth.chain.bindings.events import NamespaceAdded, NodeRegistered
-from dtxeth.chain.bindings.types import Role
+from dtxeth.chain.bindings.types import Possession, Role
 from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, InputError
 
 FINGERPRINT = bytes(32)
+STAKE = 10**16
 
 
 def test_faucet_and_transfer_move_money(each_chain: Chain, accounts: list[Account]) -> None:
@@ -48,7 +49,7 @@ def test_the_next_transaction_is_of_the_second_asked_for(
     chain.schedule(due)
     with pytest.raises(reverts.UnknownNode):
         registry.heartbeat(sender=accounts[0])
-    registry.register(Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 1, sender=accounts[0])
+    registry.register(Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 1, sender=accounts[0], value=STAKE)
     assert registry.node_of(accounts[0].address).registered_at == due == chain.now()
     for back in (lambda: chain.schedule(due), lambda: chain.advance(0)):
         with pytest.raises(InputError, match="is not after the latest block's"):
@@ -68,9 +69,10 @@ def test_rollback_restores_state_and_head(each_chain: Chain, accounts: list[Acco
 
 
 def test_receipt_decodes_events(each_contracts: Contracts, accounts: list[Account]) -> None:
-    receipt = each_contracts.file_registry.add_namespace("study", 3, sender=accounts[0])
+    receipt = each_contracts.file_registry.add_namespace("study", 2, 3, Possession.MERKLE, sender=accounts[0])
     event = receipt.event(NamespaceAdded)
-    assert (event.owner, event.name, event.replicas) == (accounts[0].address, "study", 3)
+    assert (event.owner, event.name, event.needed, event.total) == (accounts[0].address, "study", 2, 3)
+    assert event.possession is Possession.MERKLE
     assert event.log.block_number == receipt.block_number
     assert event.log.transaction_hash == receipt.transaction_hash
     with pytest.raises(ChainError, match="0 NodeRegistered events"):
@@ -80,7 +82,7 @@ def test_receipt_decodes_events(each_contracts: Contracts, accounts: list[Accoun
 def test_views_return_structs_and_enums(each_contracts: Contracts, accounts: list[Account]) -> None:
     node = accounts[0]
     each_contracts.node_registry.register(
-        Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 10**9, sender=node
+        Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 10**9, sender=node, value=STAKE
     )
     record = each_contracts.node_registry.node_of(node.address)
     assert record.role is Role.STORAGE
@@ -99,10 +101,12 @@ def test_a_view_can_ask_about_the_past(each_contracts: Contracts, accounts: list
 
 def test_refusal_changes_nothing_and_is_typed(each_contracts: Contracts, accounts: list[Account]) -> None:
     chain, registry = each_contracts.chain, each_contracts.node_registry
-    registry.register(Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 1, sender=accounts[0])
+    registry.register(Role.STORAGE, "alpha", "http://alpha", FINGERPRINT, 1, sender=accounts[0], value=STAKE)
     block, balance = chain.block_number, chain.balance(accounts[1].address)
     with pytest.raises(reverts.NodeNameTaken, match='The name "alpha" belongs to node 0x') as caught:
-        registry.register(Role.STORAGE, "alpha", "http://beta", FINGERPRINT, 1, sender=accounts[1])
+        registry.register(
+            Role.STORAGE, "alpha", "http://beta", FINGERPRINT, 1, sender=accounts[1], value=STAKE
+        )
     assert (caught.value.name, caught.value.node) == ("alpha", accounts[0].address)
     assert (chain.block_number, chain.balance(accounts[1].address)) == (block, balance)
 

@@ -9,7 +9,7 @@ from dtxeth.chain.bindings.errors import AnswerTooLate, ChallengeStillOpen, Dead
 from dtxeth.chain.bindings.types import ChallengeStatus, Fault, TaskStatus
 from tests.contracts.world import EXECUTORS, NOTHING, Held, World, account, refused
 
-REQUESTER, STRANGER, OWNER, NODE = (account(name) for name in ("requester", "stranger", "owner-1", "node-1"))
+REQUESTER, STRANGER, OWNER = (account(name) for name in ("requester", "stranger", "owner-1"))
 REWARD, RESULT = 10_000, b'{"auc":0.99}'
 
 
@@ -62,23 +62,21 @@ def test_after_the_deadline_anybody_ends_the_task(world: World, files: list[Held
 def test_an_answer_counts_in_the_second_of_its_deadline(world: World, files: list[Held]) -> None:
     challenge_id = world.draw(files[0])
     deadline = world.challenges.challenge(challenge_id).deadline
-    answer = world.answer(challenge_id, "node-1")
     world.chain.schedule(deadline - 1)
     world.chain.mine()
     with refused(ChallengeStillOpen, challenge_id):
         world.challenges.close(challenge_id, sender=STRANGER)
     world.chain.schedule(deadline)
-    world.challenges.prove(challenge_id, *answer, sender=NODE)
+    world.prove(challenge_id)
     assert world.challenges.challenge(challenge_id).status is ChallengeStatus.PROVED
 
 
 def test_an_answer_after_its_deadline_is_missed(world: World, files: list[Held]) -> None:
     challenge_id = world.draw(files[0])
     deadline = world.challenges.challenge(challenge_id).deadline
-    answer = world.answer(challenge_id, "node-1")
     world.chain.schedule(deadline + 1)
     world.chain.mine()
     with refused(AnswerTooLate, challenge_id, deadline):
-        world.challenges.prove(challenge_id, *answer, sender=NODE)
+        world.prove(challenge_id)
     world.challenges.close(challenge_id, sender=STRANGER)
     assert world.challenges.challenge(challenge_id).fault is Fault.MISSED

@@ -180,7 +180,7 @@ def signing(signer: RequestSigner, node: str) -> Callable[[str, str, bytes], dic
 def trusting(monkeypatch: pytest.MonkeyPatch, accounts: list[Account]) -> None:
     """Every signature is the first account's, as often as it likes: what is behind the gate is fuzzed as well."""
     monkeypatch.setattr("dtxeth.storage.requests.recover_typed", lambda *_: accounts[0].address)
-    monkeypatch.setattr("dtxeth.storage.rates.RateLimiter.take", lambda *_: None)
+    monkeypatch.setattr("dtxeth.storage.limits.RateLimiter.take", lambda *_: None)
 
 
 @pytest.mark.usefixtures("trusting")

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import anyio
@@ -23,6 +23,7 @@ from starlette.responses import Response, StreamingResponse
 from dtxeth.chain.rows import AuthorizationRow, NamespaceRow, Row
 from dtxeth.errors import InputError, IntegrityError, PolicyError, StorageError, UnknownNameError
 from dtxeth.roles import DataOwner, StoredFile
+from dtxeth.roles.health import FileHealth
 from dtxeth.storage import wire
 from dtxeth.storage.manifest import check_name
 from dtxeth.storage.requests import OWNER_NODE, RequestGate
@@ -162,7 +163,7 @@ def owner_app(
         await threads.do(door.admit, request)
         file_id = bytes_in(request, "file", 32)
         await threads.do(find, file_id)
-        found = await threads.do(owner.health, file_id)
+        found = cast(FileHealth, await threads.do(owner.health, file_id))  # of an id, not of a name
         return _json(
             {"file": file_id, "level": found.level.name.lower(), "needed": found.needed, "total": found.total}
         )

@@ -132,6 +132,19 @@ class IpfsDaemon:
     processes: tuple[Process, ...]
 
 
+@dataclass(frozen=True)
+class IpfsHandle:
+    """What the daemon was given.
+
+    Attributes:
+        data: CIDs of the data, in order.
+        copies: CIDs of what was added to it, up to the bytes that our nodes store.
+    """
+
+    data: Sequence[str]
+    copies: Sequence[str]
+
+
 class IpfsBlocks:
     """An IPFS daemon that is given pieces as raw blocks, one request each, as many bytes as our nodes store.
 
@@ -147,17 +160,26 @@ class IpfsBlocks:
         self._k, self._n, self._piece_size = k, n, piece_size
         self._rpc = Web(f"{daemon.url}/api/v0", n)
 
-    def upload(self, data: bytes) -> list[str]:
+    def upload(self, data: bytes) -> IpfsHandle:
         """Put the data, and altered copies of its blocks up to ``n / k`` times: equal ones are stored once."""
         cut = [data[start : start + self._piece_size] for start in range(0, len(data), self._piece_size)]
         extra = [_altered(block) for block in cut[: len(cut) * (self._n - self._k) // self._k]]
         with ThreadPoolExecutor(self._n) as pool:
-            return list(pool.map(self._put, [*cut, *extra]))[: len(cut)]
+            cids = list(pool.map(self._put, [*cut, *extra]))
+        return IpfsHandle(cids[: len(cut)], cids[len(cut) :])
 
-    def download(self, handle: Sequence[str]) -> bytes:
+    def download(self, handle: IpfsHandle) -> bytes:
+        """Get all that was put; returns the data."""
+        blocks = self._get([*handle.data, *handle.copies])
+        return b"".join(blocks[: len(handle.data)])
+
+    def download_once(self, handle: IpfsHandle) -> bytes:
         """Get the blocks of the data itself."""
+        return b"".join(self._get(handle.data))
+
+    def _get(self, cids: Sequence[str]) -> list[bytes]:
         with ThreadPoolExecutor(self._n) as pool:
-            return b"".join(pool.map(lambda cid: self._rpc.ask("POST", "/block/get", arg=cid), handle))
+            return list(pool.map(lambda cid: self._rpc.ask("POST", "/block/get", arg=cid), cids))
 
     def _put(self, block: bytes) -> str:
         options = {"format": "raw", "mhtype": "sha2-256", "version": "1", "pin": "true"}
@@ -179,17 +201,22 @@ class IpfsFiles:
         self._k, self._n = k, n
         self._rpc = Web(f"{daemon.url}/api/v0")
 
-    def upload(self, data: bytes) -> str:
-        """Add the data, then altered copies of its chunks up to ``n / k`` times; returns the CID of the data."""
+    def upload(self, data: bytes) -> IpfsHandle:
+        """Add the data, then altered copies of its chunks up to ``n / k`` times."""
         extra = data[: len(data) * (self._n - self._k) // self._k]
         chunks = (extra[start : start + _CHUNK] for start in range(0, len(extra), _CHUNK))
-        cid = self._add(data)
-        self._add(b"".join(map(_altered, chunks)))
-        return cid
+        return IpfsHandle([self._add(data)], [self._add(b"".join(map(_altered, chunks)))])
 
-    def download(self, handle: str) -> bytes:
-        """Cat the data."""
-        return self._rpc.ask("POST", "/cat", arg=handle)
+    def download(self, handle: IpfsHandle) -> bytes:
+        """Cat all that was added; returns the data."""
+        data = self.download_once(handle)
+        for cid in handle.copies:
+            self._rpc.ask("POST", "/cat", arg=cid)
+        return data
+
+    def download_once(self, handle: IpfsHandle) -> bytes:
+        """Cat the data itself."""
+        return b"".join(self._rpc.ask("POST", "/cat", arg=cid) for cid in handle.data)
 
     def _add(self, data: bytes) -> str:
         options = {"cid-version": "1", "raw-leaves": "true", "pin": "true", "progress": "false"}

@@ -8,7 +8,6 @@ from dtxeth.roles.executor import Executor
 from dtxeth.roles.files import StoredFile
 from dtxeth.roles.health import FileHealth, NamespaceHealth, NetworkHealth, NodeHealth
 from dtxeth.roles.local import LocalNetwork
-from dtxeth.roles.migrations import Migration
 from dtxeth.roles.repair import Repair
 from dtxeth.roles.requester import Deadlines, Requester
 from dtxeth.roles.storage_node import StorageNode
@@ -22,7 +21,6 @@ __all__ = [
     "Executor",
     "FileHealth",
     "LocalNetwork",
-    "Migration",
     "NamespaceHealth",
     "NetworkHealth",
     "NodeHealth",

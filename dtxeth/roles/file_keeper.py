@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from dtxeth.chain import Account
 from dtxeth.chain.bindings.events import ChallengeFailed, ChallengeOpened, FilePublished, NamespaceAdded
 from dtxeth.chain.bindings.types import Possession
+from dtxeth.chain.rows import MigrationRow
 from dtxeth.errors import InputError, UnknownNameError
 from dtxeth.roles import health
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.care import Belongings, Care
 from dtxeth.roles.challenger import Challenger
 from dtxeth.roles.files import FileRef, StoredFile, file_id_of
-from dtxeth.roles.migrations import Migration, migrations
 from dtxeth.roles.network import Network
 from dtxeth.roles.repair import Repair, Repairer
 from dtxeth.storage import Candidate, StorageNodeApi, candidate, owned_file_key, unseal_info
@@ -187,11 +187,10 @@ class FileKeeper(Actor):
         self.network.index.sync()
         return self.repairer.pending()
 
-    def migrations(self, file: FileRef | None = None) -> list[Migration]:
+    def migrations(self, file: FileRef | None = None) -> list[MigrationRow]:
         """What has moved between nodes, of one of this owner's files or of all, in the order of the chain."""
-        self.network.index.sync()
-        filters = {"owner": self.address} | ({} if file is None else {"file_id": file_id_of(file)})
-        return migrations(self.network.index, **filters)
+        only: dict[str, Any] = {} if file is None else {"file": file_id_of(file)}
+        return list(self.network.find(MigrationRow, owner=self.address, **only).rows)
 
     def delete(self, file: FileRef) -> None:
         """Delete a file before its expiry: it can be read no longer, and its nodes free the space.

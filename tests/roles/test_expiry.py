@@ -74,7 +74,7 @@ def test_a_renewal_replaces_who_is_not_there(
     next(node for node in network.storage_nodes if node.address == away).go_offline()
     owner.renew(file, 30)
     (migration,) = owner.migrations(file)
-    assert (migration.cause, migration.left) == (Cause.RENEWAL, (away,))
+    assert (migration.cause, migration.left) == ("renewal", (away,))
     check(owner, file, tmp_path)
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from dtxeth.chain.bindings.events import ChallengeFailed, NodeSlashed
 from dtxeth.chain.bindings.types import Algorithm, Level
+from dtxeth.chain.rows import MigrationRow
 from dtxeth.cli.demo import cheat, speed
 from dtxeth.cli.demo.gas import GasLedger
 from dtxeth.cli.demo.tables import chapter, table
@@ -26,7 +27,6 @@ from dtxeth.errors import TaskError
 from dtxeth.roles import LocalNetwork, StorageNode, StoredFile
 from dtxeth.roles.care import Care
 from dtxeth.roles.health import FileHealth, file_health
-from dtxeth.roles.migrations import Migration
 from dtxeth.storage.coding import Layout, Redundancy
 
 NODES = 8
@@ -236,9 +236,9 @@ class Healing:
             )
         self.console.print(rows)
 
-    def _pieces(self, migration: Migration) -> int:
+    def _pieces(self, migration: MigrationRow) -> int:
         """Pieces that a migration made anew: a node of the story holds one of each stripe, and the manifest."""
-        file = self.network.contracts.file_registry.file_of(migration.file_id)
+        file = self.network.contracts.file_registry.file_of(migration.file)
         stripes = Layout(Redundancy(file.needed, file.total), file.size).stripes
         return len(migration.joined) * (stripes + 1)
 

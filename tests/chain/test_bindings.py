@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dtxeth.chain.compile import ARTIFACTS, REPOSITORY, compile_contracts, serialize
-from dtxeth.chain.deploy import NAMES, artifact
+from dtxeth.chain.compile import REPOSITORY, compile_contracts, serialize
+from dtxeth.chain.deploy import artifact
 from dtxeth.errors import ConfigError, InputError
 from scripts.gen_bindings import generate
 
@@ -54,18 +54,6 @@ def _write(repository: Path, source: str = SOURCE) -> Path:
     (folder / "IShelf.sol").write_text(INTERFACE)
     (folder.parent / "Shelf.sol").write_text(source)
     return repository
-
-
-@pytest.fixture(scope="module")
-def compiled(toolchain: Path) -> dict[str, str]:
-    return {name: serialize(made) for name, made in compile_contracts().items()}
-
-
-def test_artifacts_are_in_step_with_the_contracts(compiled: dict[str, str]) -> None:
-    shipped = {path.stem: path.read_text("utf-8") for path in ARTIFACTS.glob("*.json")}
-    assert shipped.keys() == set(NAMES) == compiled.keys()
-    for name in NAMES:
-        assert shipped[name] == compiled[name], f"{name}: run scripts/compile.py"
 
 
 def test_bindings_are_in_step_with_the_artifacts() -> None:

@@ -321,7 +321,7 @@ def test_a_server_leaves_nothing_behind() -> None:
     with serving(AnyNode()) as url, HttpStorageNode(url) as node:
         node.status()
         port = int(url.rpartition(":")[2])
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # another test's may have ended meanwhile
     with socket.create_server(("127.0.0.1", port)):
         pass
 

@@ -11,13 +11,12 @@ from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
 from dtxeth.cli.output import show_record
 from dtxeth.cli.tables import (
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
     OfOwner,
+    Paging,
     Since,
     namer,
+    paged,
     short,
     show_page,
 )
@@ -29,7 +28,9 @@ Reason = Annotated[str, typer.Option(help="Why; it will be public.")]
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     applier: Annotated[str | None, typer.Option(help="Only of this applier: name or address.")] = None,
     owner: OfOwner = None,
     file: OfFile = None,
@@ -39,17 +40,13 @@ def list_(
     ] = None,
     since: Since = None,
     before: Before = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List applications and what came of them, and grants; --since and --before ask when they were decided."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             AuthorizationRow,
             {
                 "number": "authorization",
@@ -60,11 +57,7 @@ def list_(
                 "task": "task",
                 "expires_at": "expires_at",
             },
-            as_json=json,
             empty="nobody has applied for a file",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             applier=applier,
             owner=owner,
             file=file,

@@ -13,14 +13,13 @@ from dtxeth.cli.file import FileId
 from dtxeth.cli.output import show_rows
 from dtxeth.cli.tables import (
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
     OfNode,
     OfOwner,
+    Paging,
     Since,
     namer,
+    paged,
     short,
     show_page,
 )
@@ -63,7 +62,9 @@ def open_(
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     node: OfNode = None,
     file: OfFile = None,
     owner: OfOwner = None,
@@ -77,16 +78,12 @@ def list_(
     fault: Annotated[str | None, typer.Option(help="none, wrong or missed.")] = None,
     since: Since = None,
     before: Before = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List challenges; --since and --before ask when they were opened."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         show_page(
             network,
+            page,
             ChallengeRow,
             {
                 "number": "challenge",
@@ -97,11 +94,7 @@ def list_(
                 "asks for": lambda row: f"{row.count} {'leaves' if row.algorithm == 'merkle' else 'blobs'}",
                 "opened_at": "opened_at",
             },
-            as_json=json,
             empty="no challenges yet: `dtxeth challenge open FILE`",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             node=node,
             file=file,
             owner=owner,

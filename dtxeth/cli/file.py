@@ -16,15 +16,14 @@ from dtxeth.cli.progress import progress_bar
 from dtxeth.cli.tables import (
     FORMATS,
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
     OfNode,
     OfOwner,
+    Paging,
     Since,
     day,
     namer,
+    paged,
     redundancy,
     short,
     show_page,
@@ -85,7 +84,9 @@ def upload(
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     owner: Annotated[
         str | None, typer.Option("--owner", "--as", help="Only of this data owner: name or address.")
     ] = None,
@@ -101,17 +102,13 @@ def list_(
     expires_before: Annotated[
         datetime | None, typer.Option(formats=FORMATS, help="Only those that expire before this time (UTC).")
     ] = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List files; --since and --before ask when they were published. Only an owner sees the names of its files."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             FileRow,
             {
                 "file": lambda row: short(row.file),
@@ -123,11 +120,7 @@ def list_(
                 "expires": lambda row: day(row.expires_at),
             },
             extra={"name": lambda row: listing.title(network, row)},
-            as_json=json,
             empty="no files: store one with `dtxeth file upload`",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             owner=owner,
             namespace=namespace,
             status=status,
@@ -168,7 +161,9 @@ def show(file: FileId, home: Home = DEFAULT_HOME, json: Json = False) -> None:
 
 
 @app.command()
+@paged
 def holdings(
+    page: Paging,
     file: OfFile = None,
     node: OfNode = None,
     owner: OfOwner = None,
@@ -176,16 +171,12 @@ def holdings(
     fault: Annotated[
         str | None, typer.Option(help="Only those whose node last failed so: none, wrong or missed.")
     ] = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List what nodes hold, or held, of files."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         show_page(
             network,
+            page,
             HoldingRow,
             {
                 "holding": "holding",
@@ -196,11 +187,7 @@ def holdings(
                 "fault": "fault",
                 "expires_at": "expires_at",
             },
-            as_json=json,
             empty="no node holds anything",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             file=file,
             node=node,
             owner=owner,
@@ -210,24 +197,22 @@ def holdings(
 
 
 @app.command()
+@paged
 def health(
+    page: Paging,
     file: Annotated[str | None, typer.Argument(help="File id; all files by default.")] = None,
     owner: OfOwner = None,
     level: Level = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """Show how safe files are: how many of their holdings can be relied on.
 
     Green: all of them. Yellow: enough to read the file. Red: perhaps too few; it is being repaired, or its owner is
     away.
     """
-    with opened(home) as network:
+    with opened(page.home) as network:
         show_page(
             network,
+            page,
             FileHealthRow,
             {
                 "file": lambda row: short(row.file),
@@ -238,11 +223,7 @@ def health(
                 "unsound": "unsound",
                 "health": "level",
             },
-            as_json=json,
             empty="no files: store one with `dtxeth file upload`",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             file=file,
             owner=owner,
             level=level,

@@ -7,17 +7,16 @@ from typing import Annotated
 import typer
 
 from dtxeth.chain.rows import MigrationRow
-from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
+from dtxeth.cli.context import opened
 from dtxeth.cli.tables import (
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
     OfNode,
     OfOwner,
+    Paging,
     Since,
     namer,
+    paged,
     short,
     show_page,
 )
@@ -26,7 +25,9 @@ app = typer.Typer(name="migration", no_args_is_help=True, help="How files moved 
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     file: OfFile = None,
     node: OfNode = None,
     owner: OfOwner = None,
@@ -35,17 +36,13 @@ def list_(
     ] = None,
     since: Since = None,
     before: Before = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List the revisions after which other nodes held a file: why, and which nodes it left and which joined."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             MigrationRow,
             {
                 "revised_at": "revised_at",
@@ -55,11 +52,7 @@ def list_(
                 "left": lambda row: [named(node) for node in row.left],
                 "joined": lambda row: [named(node) for node in row.joined],
             },
-            as_json=json,
             empty="no file has moved yet",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             file=file,
             node=node,
             owner=owner,

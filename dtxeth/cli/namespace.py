@@ -10,7 +10,7 @@ import typer
 from dtxeth.chain.rows import NamespaceRow
 from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
 from dtxeth.cli.output import show_record
-from dtxeth.cli.tables import Limit, Newest, Offset, OfOwner, namer, redundancy, show_page
+from dtxeth.cli.tables import OfOwner, Paging, namer, paged, redundancy, show_page
 from dtxeth.errors import InputError
 from dtxeth.roles import DataOwner, LocalNetwork
 from dtxeth.roles.file_keeper import redundancy_of
@@ -70,20 +70,18 @@ def set_(
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     owner: OfOwner = None,
     possession: Annotated[str | None, typer.Option(help="Only merkle, kzg or both.")] = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List namespaces."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             NamespaceRow,
             {
                 "name": "name",
@@ -93,11 +91,7 @@ def list_(
                 "files": "files",
                 "added_at": "added_at",
             },
-            as_json=json,
             empty="no namespaces: add one with `dtxeth namespace add NAME --as OWNER`",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             owner=owner,
             possession=possession,
         )

@@ -12,15 +12,14 @@ from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
 from dtxeth.cli.output import show_record
 from dtxeth.cli.tables import (
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
     OfNode,
     OfOwner,
+    Paging,
     Since,
     ether,
     namer,
+    paged,
     short,
     show_page,
     size,
@@ -36,7 +35,9 @@ Name = Annotated[str, typer.Argument(help="Name of a storage node of this networ
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     role: Annotated[str | None, typer.Option(help="storage or executor.")] = None,
     online: Annotated[bool | None, typer.Option("--online/--offline", help="Only those that are.")] = None,
     draining: Annotated[
@@ -44,16 +45,12 @@ def list_(
     ] = None,
     level: Annotated[str | None, typer.Option(help="Only of this health: green, yellow or red.")] = None,
     lost: Annotated[bool | None, typer.Option("--lost/--alive", help="Only those that are.")] = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List registered nodes."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         show_page(
             network,
+            page,
             NodeRow,
             {
                 "name": "name",
@@ -64,11 +61,7 @@ def list_(
                 "capacity": lambda row: size(row.capacity) if row.role == "storage" else "",
                 "seen_at": "last_heartbeat_at",
             },
-            as_json=json,
             empty="no nodes are registered",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             role=role,
             online=online,
             draining=draining,
@@ -159,24 +152,22 @@ def stake(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
 
 
 @app.command()
+@paged
 def slashes(
+    page: Paging,
     node: OfNode = None,
     owner: OfOwner = None,
     file: OfFile = None,
     fault: Annotated[str | None, typer.Option(help="Only for this: wrong or missed.")] = None,
     since: Since = None,
     before: Before = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List what storage nodes lost for failed challenges."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             SlashRow,
             {
                 "slashed_at": "slashed_at",
@@ -186,11 +177,7 @@ def slashes(
                 "owner": lambda row: named(row.owner),
                 "file": lambda row: short(row.file),
             },
-            as_json=json,
             empty="no node was ever slashed",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             node=node,
             owner=owner,
             file=file,

@@ -6,27 +6,58 @@ Tables shorten: a file to the digits that commands take for it, an account to it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from dtxeth.chain.rows import R
+from dtxeth.cli.context import DEFAULT_HOME, Home, Json
 from dtxeth.cli.output import err, show_json, show_rows
 from dtxeth.errors import UnknownNameError
 from dtxeth.roles import LocalNetwork, listing
 
-Limit = Annotated[int | None, typer.Option(min=0, help="Show so many rows at most.")]
-Offset = Annotated[int, typer.Option(min=0, help="Leave out so many rows at the beginning.")]
-Newest = Annotated[bool, typer.Option("--newest", help="Begin with the newest.")]
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 Since = Annotated[datetime | None, typer.Option(formats=FORMATS, help="Only from this time on (UTC).")]
 Before = Annotated[datetime | None, typer.Option(formats=FORMATS, help="Only before this time (UTC).")]
 OfFile = Annotated[str | None, typer.Option("--file", help="Only of this file: its id, or how it begins.")]
 OfNode = Annotated[str | None, typer.Option("--node", help="Only of this storage node: name or address.")]
 OfOwner = Annotated[str | None, typer.Option("--owner", help="Only of this data owner: name or address.")]
+
+
+@dataclass(frozen=True)
+class Paging:
+    """What every list can be asked: which part of it, from which network, for people or machines."""
+
+    limit: Annotated[int | None, typer.Option(min=0, help="Show so many rows at most.")] = None
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many rows at the beginning.")] = 0
+    newest: Annotated[bool, typer.Option("--newest", help="Begin with the newest.")] = False
+    home: Home = DEFAULT_HOME
+    json: Json = False
+
+
+def paged(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of :class:`Paging`, which it takes as its first argument."""
+    hints, shared = get_type_hints(command, include_extras=True), get_type_hints(Paging, include_extras=True)
+    _, *own = (each.replace(annotation=hints[each.name]) for each in signature(command).parameters.values())
+    own += [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=shared[each.name])
+        for each in fields(Paging)
+    ]
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        page = Paging(**{each.name: options.pop(each.name) for each in fields(Paging)})
+        command(page, **options)
+
+    run.__signature__ = Signature(own)  # type: ignore[attr-defined]  # what Typer reads
+    run.__annotations__ = {each.name: each.annotation for each in own}
+    return run
+
 
 DIGITS = 12
 """Digits of a file's id in tables: 48 bits, which few files have in common."""
@@ -37,45 +68,39 @@ Columns = Mapping[str, str | Callable[[Any], Any]]
 
 def show_page(
     network: LocalNetwork,
+    page: Paging,
     kind: type[R],
     columns: Columns,
     /,
     *,
-    as_json: bool,
     empty: str,
     extra: Mapping[str, Callable[[R], Any]] = MappingProxyType({}),
-    limit: int | None = None,
-    offset: int = 0,
-    newest: bool = False,
     **filters: Any,
 ) -> None:
     """Print a page of a list; what is left out is said on stderr.
 
     Args:
         network: Where to look.
+        page: Which part of the list; as JSON it has all fields.
         kind: What to list.
         columns: What the table shows.
-        as_json: Print all fields as a JSON array instead.
         empty: What to say when there is nothing at all.
         extra: Further fields of the JSON.
-        limit: As :meth:`~dtxeth.roles.network.Network.find` takes it; likewise the rest.
-        offset: See there.
-        newest: See there.
         **filters: Those that are None do not count.
     """
     given = {name: _known(network, name, value) for name, value in filters.items() if value is not None}
-    page = network.find(kind, limit=limit, offset=offset, newest=newest, **given)
-    if as_json:
-        show_json([asdict(row) | {name: make(row) for name, make in extra.items()} for row in page])
+    found = network.find(kind, limit=page.limit, offset=page.offset, newest=page.newest, **given)
+    if page.json:
+        show_json([asdict(row) | {name: make(row) for name, make in extra.items()} for row in found])
     else:
-        if not page and page.total:
-            empty = f"nothing at offset {offset}: there are {page.total} in all"
+        if not found and found.total:
+            empty = f"nothing at offset {page.offset}: there are {found.total} in all"
         elif given:
             empty = "nothing matches"
-        rows = [{title: _cell(row, part) for title, part in columns.items()} for row in page]
+        rows = [{title: _cell(row, part) for title, part in columns.items()} for row in found]
         show_rows(rows, as_json=False, empty=empty)
-    if page.next is not None:
-        err.print(f"{offset + 1} to {page.next} of {page.total}: go on with --offset {page.next}")
+    if found.next is not None:
+        err.print(f"{page.offset + 1} to {found.next} of {found.total}: go on with --offset {found.next}")
 
 
 def account_of(network: LocalNetwork, who: str) -> str:

@@ -16,13 +16,12 @@ from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.cli.progress import followed
 from dtxeth.cli.tables import (
     Before,
-    Limit,
-    Newest,
     OfFile,
-    Offset,
+    Paging,
     Since,
     ether,
     namer,
+    paged,
     show_page,
 )
 from dtxeth.errors import ConfigError
@@ -104,7 +103,9 @@ def wait(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Json = 
 
 
 @app.command("list")
+@paged
 def list_(
+    page: Paging,
     requester: Annotated[str | None, typer.Option(help="Only of this requester: name or address.")] = None,
     executor: Annotated[str | None, typer.Option(help="Only with this executor: name or address.")] = None,
     file: OfFile = None,
@@ -120,17 +121,13 @@ def list_(
     ] = None,
     since: Since = None,
     before: Before = None,
-    limit: Limit = None,
-    offset: Offset = 0,
-    newest: Newest = False,
-    home: Home = DEFAULT_HOME,
-    json: Json = False,
 ) -> None:
     """List tasks; --since and --before ask when they were published."""
-    with opened(home) as network:
+    with opened(page.home) as network:
         named = namer(network)
         show_page(
             network,
+            page,
             TaskRow,
             {
                 "task": "task",
@@ -142,11 +139,7 @@ def list_(
                 "published_at": "published_at",
             },
             extra={"algorithm": listing.algorithm},
-            as_json=json,
             empty="no tasks yet: publish one with `dtxeth task train`",
-            limit=limit,
-            offset=offset,
-            newest=newest,
             requester=requester,
             executor=executor,
             file=file,

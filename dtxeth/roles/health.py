@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dtxeth.chain import Contracts, EventIndex
-from dtxeth.chain.bindings.events import FileDeleted, FilePublished, NodeRegistered
-from dtxeth.chain.bindings.types import Health, Level, Role
+from dtxeth.chain.bindings.types import Health, Level
+from dtxeth.chain.rows import FileHealthRow, NodeRow
 
 Shares = Mapping[Level, int]
 """How many there are of each level; all levels are named."""
@@ -121,34 +121,19 @@ def namespace_health(contracts: Contracts, index: EventIndex, namespace_id: byte
     Raises:
         UnknownNamespace: There is no such namespace.
     """
-    contracts.file_registry.namespace_of(namespace_id)
-    files = _shares(contracts, live_files(contracts, index, namespace_id=namespace_id))
+    record = contracts.file_registry.namespace_of(namespace_id)
+    files = _file_shares(index, owner=record.owner, namespace=record.name)
     return NamespaceHealth(namespace_id, worst(files), files)
 
 
-def network_health(contracts: Contracts, index: EventIndex) -> NetworkHealth:
-    """Sum up all storage nodes and all live files."""
-    nodes = [node_health(contracts, node).health for node in present_nodes(contracts, index)]
+def network_health(index: EventIndex) -> NetworkHealth:
+    """Sum up all storage nodes that have not left, and all live files, as the index has them."""
+    nodes = [row for row in index.page(NodeRow, role="storage") if row.online or row.stake or row.holdings]
     return NetworkHealth(
-        nodes=_count(health.level for health in nodes),
-        lost=sum(health.lost for health in nodes),
-        files=_shares(contracts, live_files(contracts, index)),
+        nodes=_shares(row.level for row in nodes),
+        lost=sum(bool(row.lost) for row in nodes),
+        files=_file_shares(index),
     )
-
-
-def present_nodes(contracts: Contracts, index: EventIndex) -> list[str]:
-    """Addresses of the storage nodes that have not left, in the order of registration."""
-    registry = contracts.node_registry
-    registered = [event.node for event in index.events(NodeRegistered, role=Role.STORAGE)]
-    return [node for node in registered if registry.node_of(node).online or _has_pledged(contracts, node)]
-
-
-def live_files(contracts: Contracts, index: EventIndex, **filters: Any) -> list[bytes]:
-    """Ids of the files that are neither deleted nor expired, by ``owner`` or ``namespace_id``."""
-    deleted = {event.file_id for event in index.events(FileDeleted)}
-    published = [event.file_id for event in index.events(FilePublished, **filters)]
-    registry = contracts.file_registry
-    return [file_id for file_id in published if file_id not in deleted and registry.is_live(file_id)]
 
 
 def worst(shares: Shares) -> Level:
@@ -156,16 +141,10 @@ def worst(shares: Shares) -> Level:
     return min((level for level, count in shares.items() if count), default=Level.GREEN)
 
 
-def _has_pledged(contracts: Contracts, node: str) -> bool:
-    pledge = contracts.node_registry.pledge_of(node)
-    return pledge.stake > 0 or pledge.holdings > 0
+def _file_shares(index: EventIndex, **filters: Any) -> Shares:
+    return _shares(row.level for row in index.page(FileHealthRow, status="live", **filters))
 
 
-def _shares(contracts: Contracts, files: Iterable[bytes]) -> Shares:
-    judge = contracts.storage_challenge.file_health
-    return _count(judge(file_id)[0] for file_id in files)
-
-
-def _count(levels: Iterable[Level]) -> Shares:
+def _shares(levels: Iterable[str | None]) -> Shares:
     counted = Counter(levels)
-    return {level: counted[level] for level in Level}
+    return {level: counted[level.name.lower()] for level in Level}

@@ -164,7 +164,7 @@ class Network:
     def health(self) -> NetworkHealth:
         """How healthy the whole network is: its storage nodes and files by level, from the chain."""
         self.index.sync()
-        return network_health(self.contracts, self.index)
+        return network_health(self.index)
 
     def health_of(self, node: str) -> NodeHealth:
         """How healthy a storage node is.

@@ -191,10 +191,8 @@ def _giving_up_aloud(channel: Channel) -> Iterator[None]:
 def _common_ids(
     channel: Channel, table: Table, hellos: dict[str, Hello], context: TaskContext, secrets: TaskSecrets
 ) -> list[str]:
-    if len(channel.peers) != 1:
-        raise InputError(f"alignment takes two parties, this task has {len(channel.peers) + 1}")
-    (peer,) = channel.peers
-    return align(channel, peer, table.ids, hellos[peer].rows, context.task, secrets)
+    rows = {party: hello.rows for party, hello in hellos.items()}
+    return align(channel, table.ids, rows, context.task, secrets)
 
 
 def _check_table(

@@ -156,7 +156,7 @@ def test_empty_intersection() -> None:
     bob = TABLES[PASSIVE]
     tables = TABLES | {PASSIVE: replace(bob, ids=tuple(f"other {row}" for row in bob.ids))}
     for error in train_all(tables, small_key_spec()).values():
-        with pytest.raises(DataError, match="none of 320 ids is also among the 320 of"):
+        with pytest.raises(DataError, match="no id is common to all parties"):
             raise error
 
 
@@ -260,11 +260,19 @@ def test_divergence_is_told() -> None:
     assert all(isinstance(error, TaskError) for error in outcome.values())
 
 
-def test_three_parties_are_refused() -> None:
-    tables = TABLES | {"carol": replace(TABLES[PASSIVE])}
-    for error in train_all(tables, small_key_spec()).values():
-        with pytest.raises(InputError, match="alignment takes two parties, this task has 3"):
-            raise error
+def test_three_parties_equal_the_twin() -> None:
+    carol = TABLES[PASSIVE].keep(range(5, 315))
+    random = np.random.default_rng(5)
+    carol = replace(
+        carol, values=carol.values[:, :2] + random.standard_normal((310, 2)), features=("c 0", "c 1")
+    )
+    tables = TABLES | {"carol": carol}
+    spec = small_key_spec(max_rounds=3)
+    trainings = train_all(tables, spec)
+    assert len({training.result for training in trainings.values()}) == 1
+    assert trainings["carol"].ids == trainings[ACTIVE].ids
+    assert set(trainings[ACTIVE].ids) == set(carol.ids) & set(TABLES[ACTIVE].ids)
+    assert difference_to_twin(tables, spec, trainings) < 1e-5
 
 
 def test_prediction_refuses_other_features_and_other_models() -> None:

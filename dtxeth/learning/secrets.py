@@ -36,6 +36,10 @@ class TaskSecrets:
         self._secret = secret
         self._task = task
 
+    def child(self, *path: str | int | bytes) -> TaskSecrets:
+        """Return secrets of a part of the task, such as a fold: unrelated to these and to those of other parts."""
+        return TaskSecrets(self.derive(SECRET_BYTES, "child", *path), self._task)
+
     def derive(self, length: int, *path: str | int | bytes) -> bytes:
         """Return ``length`` pseudorandom bytes that belong to ``path``."""
         prefix: bytes = msgpack.packb(["dtxeth", self._secret, self._task, *path])

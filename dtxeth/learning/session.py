@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
 from dtxeth.errors import DataError, InputError
 from dtxeth.learning.alignment import align
+from dtxeth.learning.fitting import fit_model, prepare
 from dtxeth.learning.handshake import (
     Commitment,
     Hello,
@@ -26,14 +29,13 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
-from dtxeth.learning.part import Label, ModelPart, Moments
+from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors, Policy, strictest
 from dtxeth.learning.predict import Prediction, collect, send_scores
-from dtxeth.learning.screening import screen
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Progress, Ring, fit
+from dtxeth.learning.vertical import Progress, Ring
 from dtxeth.transport.channel import Channel
 
 
@@ -94,32 +96,23 @@ def train(
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
-        used = aligned.keep(screen(channel, aligned.values, spec.batch_size, strictest(floors.values())))
-        moments = Moments.of(used.values, used.features)
-        target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
         # only tests get a spec past validation that names a shorter key
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
+        strict = strictest(floors.values())
+        design = prepare(channel, aligned, np.arange(len(aligned)), spec, strict, spec.key_bits)
         features = tuple(hellos[party].features for party in parties)
         ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
-        trained = fit(ring, moments.standardise(used.values), target, spec, secrets, progress)
+        model = fit_model(ring, design, spec, secrets, context.task, progress)
+        fitted = model.fit
 
-        part = ModelPart(
-            algorithm=spec.algorithm,
-            task=context.task.hex(),
-            features=list(used.features),
-            weights=trained.weights.tolist(),
-            moments=moments,
-            label=label,
-            salt=entropy.token_hex(32),
-        )
-        mine = Commitment(commitment=part.commitment, rounds=trained.rounds, converged=trained.converged)
+        mine = Commitment(commitment=model.part.commitment, rounds=fitted.rounds, converged=fitted.converged)
         commitments = exchange_commitments(channel, mine)
         summary = {
             "algorithm": spec.algorithm,
-            "rounds": trained.rounds,
-            "converged": trained.converged,
+            "rounds": fitted.rounds,
+            "converged": fitted.converged,
             "aligned_rows": len(aligned),
-            "rows": len(used),
+            "rows": len(design.table),
             "key_bits": spec.key_bits,
             "parties": [
                 _describe(party, hellos[party], floors[party], commitments[party]) for party in parties
@@ -130,7 +123,7 @@ def train(
         "bytes_sent": channel.bytes_sent,
         "engine": f"paillier-{spec.key_bits} gmpy2",
     }
-    return Training(part, canonical_json(summary), summary | own, used.ids, trained.start)
+    return Training(model.part, canonical_json(summary), summary | own, design.table.ids, fitted.start)
 
 
 def predict(
@@ -214,16 +207,6 @@ def _check_rows(channel: Channel, table: Table, context: TaskContext) -> None:
     if context.rows.get(channel.name) != len(table):
         published = context.rows.get(channel.name)
         raise DataError(f"the table has {len(table)} rows, its file was published with {published}")
-
-
-def _target(values: Matrix, classes: tuple[str, str] | None, column: str) -> tuple[Matrix, Label]:
-    """Return the target t of the residual, and how z becomes a prediction (see :mod:`vertical`)."""
-    mean, deviation = float(values.mean()), float(values.std())
-    if deviation == 0:
-        raise DataError(f"label {column!r} has the same value in all {len(values)} common rows")
-    if classes is not None:
-        return values - mean, Label(column=column, offset=4 * (mean - 0.5), scale=1.0, classes=classes)
-    return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)
 
 
 def _describe(party: str, hello: Hello, floors: Floors, commitment: bytes) -> dict[str, Any]:

@@ -7,13 +7,15 @@ everybody.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from dtxeth.errors import ConfigError, UnknownNameError
+from dtxeth.learning.live import Live
+from dtxeth.learning.splits import Evaluation
 
 ALGORITHMS: Final = ("linear-vl", "logistic-vl")
 """Vertical linear regression, and vertical logistic regression with the first-order sigmoid."""
@@ -54,6 +56,24 @@ class TaskSpec(BaseModel):
     max_rounds: int = Field(default=40, ge=1, le=100_000)
     key_bits: Literal[2048, 3072] = 2048
     """Length of the Paillier modulus."""
+    sigmoid: Literal["first-order", "trigonometric"] = "first-order"
+    """How a logistic model's sigmoid is evaluated under encryption."""
+    sigmoid_terms: int = Field(default=3, ge=1, le=8)
+    """Sine terms of the trigonometric sigmoid."""
+    evaluation: Evaluation | None = None
+    """How the model is evaluated; ``None``: not at all."""
+    live: Live | None = None
+    """Evaluation on held-out rows while the model is trained."""
+    missing: Literal["refuse", "mean", "median", "most-frequent"] = "refuse"
+    """What every party fills its own missing values with."""
+    categorical: Literal["refuse", "one-hot"] = "refuse"
+    """What becomes of columns that hold words: refused, or one column of 0 and 1 for each category."""
+    class_weight: Literal["balanced"] | Annotated[float, Field(ge=1e-3, le=1e3)] | None = None
+    """How many rows of the first class a row of the second counts as; ``"balanced"``: as many as there are."""
+    warm_start: int | None = Field(default=None, ge=1)
+    """Number of the training task whose model this one starts from."""
+    checkpoint_every: int = Field(default=10, ge=1, le=100_000)
+    """Rounds between two checkpoints, from which an interrupted task goes on."""
 
     def __init__(self, **settings: Any) -> None:
         algorithm = settings.get("algorithm")
@@ -62,10 +82,7 @@ class TaskSpec(BaseModel):
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            value = "" if first["type"] == "missing" else f" is {first['input']!r}"
-            raise ConfigError(f"task setting {name}{value}: {first['msg'].lower()}") from None
+            raise ConfigError(f"task setting {_first_complaint(error)}") from None
 
     def to_json(self) -> bytes:
         """Encode as canonical JSON: equal specs give equal bytes."""
@@ -100,6 +117,20 @@ class TaskSpec(BaseModel):
     def logistic(self) -> bool:
         """Whether the label is a class rather than a quantity."""
         return self.algorithm == "logistic-vl"
+
+
+def _first_complaint(error: ValidationError) -> str:
+    """Name the first setting that is wrong, its value, and what all alternatives of its type ask for."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    # a union names its alternatives behind the setting: all of them say why not
+    union = first["loc"] and str(first["loc"][-1]).startswith(("literal[", "constrained-"))
+    same = [one for one in errors if one["loc"][:1] == first["loc"][:1]] if union else [first]
+    path = name if union else ".".join(str(part) for part in first["loc"])
+    value = "" if first["type"] == "missing" else f" is {first['input']!r}"
+    wrong = " or ".join(one["msg"].lower().removeprefix("value error, ") for one in same)
+    return f"{path}{value}: {wrong}"
 
 
 def canonical_json(value: Any) -> bytes:

@@ -14,17 +14,22 @@ exponent a for every ciphertext. How long a has to be depends on who must learn 
 An encryptor that has the private key computes the very same hᵃ modulo p² and q², which is faster, and has
 nobody to hide from but those without it.
 
+With seeds, base and exponents follow from SHAKE-256 of them, so that a run can be repeated bit for bit. **One
+seed must never meet two vectors of numbers**: the quotient of the ciphertexts would show their difference.
+The powers hᵃ do not depend on what they hide, so :meth:`Encryptor.prepare` computes them ahead.
+
 Source: I. Damgård, M. Jurik, J. B. Nielsen, "A generalization of Paillier's public-key system with
 applications to electronic voting", Int. J. Inf. Security 2010.
 """
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import secrets
 from collections.abc import Iterable, Sequence
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 import gmpy2
 
@@ -41,15 +46,27 @@ class Encryptor:
 
     Args:
         key: The public key, or the private key, with which encryption is faster.
+        seed: Secret bytes from which the base follows, where a run must be repeatable; default fresh.
+
+    Attributes:
+        prepared: How many powers of those used so far were computed ahead.
+        used: How many powers were used to encrypt so far.
     """
 
-    def __init__(self, key: PublicKey | PrivateKey) -> None:
+    def __init__(self, key: PublicKey | PrivateKey, seed: bytes | None = None) -> None:
         self.public_key = key.public_key if isinstance(key, PrivateKey) else key
+        self.prepared = self.used = 0
         self._key = key
-        self._base = -(_random_nth_power(self.public_key) ** 2) % self.public_key.n_squared
+        self._draws = _Draws(self.public_key, seed)
+        self._base = -(self._draws.nth_power(0) ** 2) % self.public_key.n_squared
+        self._ahead: tuple[bytes, list[bytes], list[_Power]] = b"", [], []
 
-    def encrypt(self, numbers: Iterable[int]) -> CipherVector:
-        """Encrypt signed whole numbers with fresh randomness.
+    def encrypt(self, numbers: Iterable[int], seed: bytes | None = None) -> CipherVector:
+        """Encrypt signed whole numbers.
+
+        Args:
+            numbers: The plaintexts.
+            seed: Secret bytes from which the randomness follows, for these numbers only; default fresh.
 
         Raises:
             InputError: A number is not within ±(n − 1)/2.
@@ -61,12 +78,44 @@ class Encryptor:
                     f"number {position} has {plaintext.bit_length()} bits: a {self.public_key.bits}-bit key"
                     " encrypts numbers within ±(n − 1)/2; lower the precision or take a longer key"
                 )
-        return CipherVector(self.public_key, map_chunks(self._hiding.encrypt, plaintexts))
+        ahead: list[_Power] = []
+        if seed is not None and self._ahead[0] == seed:
+            (*_, ahead), self._ahead = self._ahead, (b"", [], [])
+        self.prepared += min(len(ahead), len(plaintexts))
+        self.used += len(plaintexts)
+        ciphers = [self._hiding.hide(*pair) for pair in zip(plaintexts, ahead, strict=False)]
+        return CipherVector(
+            self.public_key, ciphers + _encrypt(self._hiding, plaintexts, seed, first=len(ciphers))
+        )
 
-    def randomness(self, count: int) -> CipherVector:
-        """Encryptions of zero that are uniform to everybody else, the holder of the key included."""
+    def prepare(self, seed: bytes, count: int, most: int) -> bool:
+        """Compute powers for :meth:`encrypt` with ``seed`` ahead, while there is nothing else to do.
+
+        Powers of another seed that are still unused are forgotten.
+
+        Args:
+            seed: As it will be given to :meth:`encrypt`.
+            count: How many numbers will be encrypted.
+            most: How many powers to compute in this call at most.
+
+        Returns:
+            Whether all are ready.
+        """
+        if self._ahead[0] != seed:
+            self._ahead = seed, _digits(seed, self._hiding.digit_bytes, count), []
+        _, digits, powers = self._ahead
+        powers.extend(map(self._hiding.power, digits[len(powers) : len(powers) + most]))
+        return len(powers) == len(digits)
+
+    def randomness(self, count: int, seed: bytes | None = None) -> CipherVector:
+        """Encryptions of zero that are uniform to everybody else, the holder of the key included.
+
+        Args:
+            count: How many.
+            seed: Secret bytes that they follow from, for one vector of ciphertexts only; default fresh.
+        """
         zeros = [gmpy2.mpz(0)] * count
-        return CipherVector(self.public_key, map_chunks(self._hiding_from_key_holder.encrypt, zeros))
+        return CipherVector(self.public_key, _encrypt(self._hiding_from_key_holder, zeros, seed))
 
     @cached_property
     def _hiding(self) -> _Path:
@@ -79,19 +128,56 @@ class Encryptor:
     def _hiding_from_key_holder(self) -> _Path:
         if isinstance(self._key, PrivateKey):
             return self._hiding
-        more = [_random_nth_power(self._key) for _ in range(MORE_BASES)]
+        more = [self._draws.nth_power(number) for number in range(1, MORE_BASES + 1)]
         return _PublicPath(self._key, FixedBase(self._base, self._key.n, self._key.bits + 128, more))
 
 
-def _random_nth_power(key: PublicKey) -> int:
-    x = gmpy2.mpz(secrets.randbelow(int(key.n) - 1) + 1)
-    return gmpy2.powmod(x, key.n, key.n_squared)  # type: ignore[no-any-return]
+class _Draws:
+    """Random n-th powers, fresh or from a seed."""
+
+    def __init__(self, key: PublicKey, seed: bytes | None) -> None:
+        self._key, self._seed = key, seed
+
+    def nth_power(self, number: int) -> int:
+        n = int(self._key.n)
+        if self._seed is None:
+            x = secrets.randbelow(n - 1) + 1
+        else:  # 128 bits more than n has: within 2⁻¹²⁸ of uniform
+            path = b"dtxeth paillier base %d\0" % number + self._seed
+            stream = hashlib.shake_256(path).digest(len(self._key.to_bytes()) + 16)
+            x = int.from_bytes(stream) % (n - 1) + 1
+        return gmpy2.powmod(x, self._key.n, self._key.n_squared)  # type: ignore[no-any-return]
+
+
+def _digits(seed: bytes | None, width: int, count: int) -> list[bytes]:
+    """Digits of ``count`` random exponents, of ``width`` bytes each."""
+    if seed is None:
+        return [secrets.token_bytes(width) for _ in range(count)]
+    stream = hashlib.shake_256(b"dtxeth paillier exponents\0" + seed).digest(width * count)
+    return [stream[at : at + width] for at in range(0, len(stream), width)]
+
+
+def _encrypt(path: _Path, plaintexts: Sequence[int], seed: bytes | None, first: int = 0) -> list[int]:
+    """Encrypt all but the ``first`` plaintexts."""
+    pairs = zip(plaintexts, _digits(seed, path.digit_bytes, len(plaintexts)), strict=True)
+    return map_chunks(partial(_encrypt_chunk, path), list(pairs)[first:])
+
+
+def _encrypt_chunk(path: _Path, pairs: Sequence[tuple[int, bytes]]) -> list[int]:
+    return [path.hide(plaintext, path.power(digits)) for plaintext, digits in pairs]
+
+
+_Power = tuple[Any, ...]
 
 
 class _Path(Protocol):
-    """A way to compute (1 + mn)·hᵃ modulo n² for a list of m, with a fresh a for each."""
+    """A way to compute (1 + mn)·hᵃ modulo n², given m and the digits of a."""
 
-    def encrypt(self, plaintexts: Sequence[int]) -> list[int]: ...
+    digit_bytes: int
+
+    def power(self, digits: bytes) -> _Power: ...
+
+    def hide(self, plaintext: int, power: _Power) -> int: ...
 
 
 class _PublicPath:
@@ -100,13 +186,14 @@ class _PublicPath:
     def __init__(self, key: PublicKey, powers: FixedBase) -> None:
         self._n, self._modulus = key.n, key.n_squared
         self._powers = powers
+        self.digit_bytes = powers.digit_bytes
 
-    def encrypt(self, plaintexts: Sequence[int]) -> list[int]:
-        ciphers = []
-        for plaintext in plaintexts:
-            a, t = self._powers.power(self._powers.random_digits())
-            ciphers.append(a * (1 + (t + plaintext) % self._n * self._n) % self._modulus)
-        return ciphers
+    def power(self, digits: bytes) -> _Power:
+        return self._powers.power(digits)
+
+    def hide(self, plaintext: int, power: _Power) -> int:
+        a, t = power
+        return a * (1 + (t + plaintext) % self._n * self._n) % self._modulus  # type: ignore[no-any-return]
 
 
 class _OwnerPath:
@@ -118,16 +205,15 @@ class _OwnerPath:
         self._p_inverse = gmpy2.invert(self._p_squared, self._q_squared)
         self._powers_p = FixedBase(base % self._p_squared, key.p, exponent_bits)
         self._powers_q = FixedBase(base % self._q_squared, key.q, exponent_bits)
+        self.digit_bytes = self._powers_p.digit_bytes
 
-    def encrypt(self, plaintexts: Sequence[int]) -> list[int]:
+    def power(self, digits: bytes) -> _Power:
+        return *self._powers_p.power(digits), *self._powers_q.power(digits)
+
+    def hide(self, plaintext: int, power: _Power) -> int:
         p, q = self._p, self._q
-        ciphers = []
-        for plaintext in plaintexts:
-            digits = self._powers_p.random_digits()
-            a_p, t_p = self._powers_p.power(digits)
-            a_q, t_q = self._powers_q.power(digits)
-            # 1 + mn is 1 + (mq)p modulo p², so the plaintext joins the t of the power
-            c_p = a_p * (1 + (t_p + plaintext * q) % p * p) % self._p_squared
-            c_q = a_q * (1 + (t_q + plaintext * p) % q * q) % self._q_squared
-            ciphers.append(c_p + self._p_squared * ((c_q - c_p) * self._p_inverse % self._q_squared))
-        return ciphers
+        a_p, t_p, a_q, t_q = power
+        # 1 + mn is 1 + (mq)p modulo p², so the plaintext joins the t of the power
+        c_p = a_p * (1 + (t_p + plaintext * q) % p * p) % self._p_squared
+        c_q = a_q * (1 + (t_q + plaintext * p) % q * q) % self._q_squared
+        return c_p + self._p_squared * ((c_q - c_p) * self._p_inverse % self._q_squared)  # type: ignore[no-any-return]

@@ -5,7 +5,6 @@ Source: C. H. Lim, P. J. Lee, "More flexible exponentiation with precomputation"
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -45,9 +44,10 @@ class FixedBase:
         """Travel to a worker process as the recipe; the worker builds the tables once."""
         return _rebuild, self._arguments
 
-    def random_digits(self) -> bytes:
-        """The digits of exponents drawn uniformly from all of their length."""
-        return secrets.token_bytes(self._blocks * self._depth)
+    @property
+    def digit_bytes(self) -> int:
+        """How many digits, of one byte each, the exponents have together."""
+        return self._blocks * self._depth
 
     def power(self, digits: bytes) -> tuple[int, int]:
         """Raise the bases to the exponents with these digits, which begin with those of the highest column.

@@ -13,9 +13,11 @@ Source: P. Paillier, "Public-key cryptosystems based on composite degree residuo
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import operator
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, overload
@@ -180,12 +182,16 @@ def _decrypt_chunk(key: PrivateKey, values: Sequence[int]) -> list[int]:
     return [key._decrypt_one(value) for value in values]
 
 
-def generate_keypair(bits: int = MIN_BITS, *, insecure_test_key: bool = False) -> PrivateKey:
-    """Draw a fresh key: p ≡ q ≡ 3 modulo 4 and gcd(p − 1, q − 1) = 2, as the encryptor's base wants.
+def generate_keypair(
+    bits: int = MIN_BITS, *, insecure_test_key: bool = False, seed: bytes | None = None
+) -> PrivateKey:
+    """Draw a key: p ≡ q ≡ 3 modulo 4 and gcd(p − 1, q − 1) = 2, as the encryptor's base wants.
 
     Args:
         bits: Exact length of the modulus, even: 2048, or 3072 for secrets that must last beyond 2030.
         insecure_test_key: Allows fewer than 2048 bits, for tests that would be slow otherwise.
+        seed: Secret bytes that the key follows from, at least 32, where a run must be repeatable; default
+            fresh.
 
     Raises:
         CryptoError: ``bits`` is odd, too small or too large.
@@ -194,17 +200,29 @@ def generate_keypair(bits: int = MIN_BITS, *, insecure_test_key: bool = False) -
         raise CryptoError(
             f"a Paillier key of {bits} bits: give an even length of {MIN_BITS} to {MAX_BITS} bits"
         )
+    draw = secrets.randbits if seed is None else _drawing_from(seed)
     while True:
-        p, q = _draw_prime(bits // 2), _draw_prime(bits // 2)
+        p, q = _draw_prime(bits // 2, draw), _draw_prime(bits // 2, draw)
         # a large |p − q| keeps Fermat's method away (FIPS 186-5, A.1.3); it fails once in 2¹⁰⁰ draws
         if gmpy2.gcd(p - 1, q - 1) == 2 and (insecure_test_key or abs(p - q) >> (bits // 2 - 100)):
             return PrivateKey(p, q, insecure_test_key)
 
 
-def _draw_prime(bits: int) -> int:
+def _drawing_from(seed: bytes) -> Callable[[int], int]:
+    """A drop-in for secrets.randbits, whose draws follow from ``seed``."""
+    draws = itertools.count()
+
+    def draw(bits: int) -> int:
+        path = b"dtxeth paillier key %d\0" % next(draws) + seed
+        return int.from_bytes(hashlib.shake_256(path).digest((bits + 7) // 8)) >> (-bits % 8)
+
+    return draw
+
+
+def _draw_prime(bits: int, draw: Callable[[int], int]) -> int:
     """A random prime, 3 modulo 4, with both top bits set, so that a product of two has twice its length."""
     while True:
-        candidate = gmpy2.mpz(secrets.randbits(bits) | 3 << (bits - 2) | 3)
+        candidate = gmpy2.mpz(draw(bits) | 3 << (bits - 2) | 3)
         if gmpy2.is_prime(candidate, 40):
             return candidate  # type: ignore[no-any-return]
 
@@ -267,18 +285,19 @@ class CipherVector:
         products = [gmpy2.powmod(x, operator.index(y), modulus) for x, y in _pairs(self.values, numbers)]
         return CipherVector(self.public_key, products)
 
-    def rerandomize(self, encryptor: Encryptor) -> CipherVector:
+    def rerandomize(self, encryptor: Encryptor, seed: bytes | None = None) -> CipherVector:
         """The same plaintexts in ciphertexts that tell not even the key's holder how they came about.
 
         Args:
             encryptor: An encryptor for the same key.
+            seed: As for :meth:`Encryptor.randomness`.
 
         Raises:
             CryptoError: The encryptor is for another key.
         """
         if encryptor.public_key != self.public_key:
             raise CryptoError("the encryptor is for another Paillier key than the ciphertexts to rerandomize")
-        return self + encryptor.randomness(len(self))
+        return self + encryptor.randomness(len(self), seed)
 
     def to_bytes(self) -> bytes:
         """All ciphertexts, big-endian, each in ``public_key.ciphertext_bytes`` bytes."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import secrets
 
 import gmpy2
 import pytest
@@ -45,14 +46,14 @@ def test_more_bases_take_exponents_of_their_own(digits: bytes, high: bytes) -> N
 
 def test_exponents_have_all_the_bits_asked_for() -> None:
     for bits in (1, 128, 129, 1024, 2176):
-        assert len(FixedBase(gmpy2.mpz(5), 1009, bits).random_digits()) * TEETH >= bits
+        assert FixedBase(gmpy2.mpz(5), 1009, bits).digit_bytes * TEETH >= bits
 
 
 def test_a_comb_travels_as_its_recipe() -> None:
     comb = FixedBase(gmpy2.mpz(5), 1009 * 10007, 128)
     data = pickle.dumps(comb)
     assert len(data) < 500
-    digits = comb.random_digits()
+    digits = secrets.token_bytes(comb.digit_bytes)
     assert pickle.loads(data).power(digits) == comb.power(digits)
 
 
@@ -117,3 +118,35 @@ def test_all_are_inverted_at_once(values: list[int]) -> None:
     assert residues.invert_all(values, ROOT) == [pow(value, -1, ROOT) for value in values]
     with pytest.raises(CryptoError, match=f"one of {len(values) + 1} residues has no inverse"):
         residues.invert_all([*values, 1009], ROOT)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_seeds_repeat_everything_and_powers_ahead_change_nothing(key: PrivateKey, private: bool) -> None:
+    holder = key if private else key.public_key
+    first, second, other = Encryptor(holder, b"base"), Encryptor(holder, b"base"), Encryptor(holder, b"other")
+    assert not second.prepare(b"round 1", 7, most=3)
+    assert not second.prepare(b"round 1", 7, most=2)
+    ciphers = first.encrypt(range(7), b"round 1")
+    assert second.encrypt(range(7), b"round 1") == ciphers
+    assert (second.prepared, second.used, first.prepared) == (5, 7, 0)
+    assert key.decrypt(ciphers) == list(range(7))
+    assert first.randomness(3, b"sums") == second.randomness(3, b"sums")
+    for different in (second.encrypt(range(7), b"round 2"), other.encrypt(range(7), b"round 1")):
+        assert not set(different.values) & set(ciphers.values)
+
+
+def test_powers_ahead_serve_once_and_only_their_seed(key: PrivateKey) -> None:
+    encryptor, plain = Encryptor(key, b"base"), Encryptor(key, b"base")
+    assert encryptor.prepare(b"a", 4, most=9)
+    assert encryptor.encrypt([1, 2], b"b") == plain.encrypt([1, 2], b"b")
+    assert encryptor.prepared == 0
+    assert encryptor.encrypt([1, 2, 3, 4, 5], b"a") == plain.encrypt([1, 2, 3, 4, 5], b"a")
+    assert encryptor.prepared == 4
+    encryptor.encrypt([1], b"a")
+    assert encryptor.prepared == 4
+
+
+def test_a_key_follows_from_its_seed() -> None:
+    keys = [generate_keypair(256, insecure_test_key=True, seed=seed) for seed in (b"a", b"a", b"b")]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[0].public_key.bits == 256

@@ -42,7 +42,7 @@ class Network:
 def calm() -> Iterator[None]:
     """Owners challenge at random times only where a test says how often: nothing is left to luck."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dtxeth.roles.local.DEFAULT_CARE", Care(challenges_per_day=0))
+        patch.setattr("dtxeth.roles.members.DEFAULT_CARE", Care(challenges_per_day=0))
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dtxeth.errors import ConfigError
-from dtxeth.roles import LocalNetwork
+from dtxeth.roles import LocalNetwork, MemberNetwork
 
 Home = Annotated[
     Path,
@@ -25,8 +25,19 @@ DEFAULT_HOME = Path("dtxeth-network")
 
 
 @contextmanager
-def opened(home: Path) -> Iterator[LocalNetwork]:
+def opened(home: Path) -> Iterator[MemberNetwork]:
     """The network in a folder, closed at the end.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    with opened_local(home) as network:
+        yield network
+
+
+@contextmanager
+def opened_local(home: Path) -> Iterator[LocalNetwork]:
+    """The network of one process in a folder, closed at the end.
 
     Raises:
         ConfigError: There is none.

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
+from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened_local
 from dtxeth.cli.output import err, show_record, show_rows
 from dtxeth.roles import LocalNetwork
 from dtxeth.web import LocalServers
@@ -42,14 +42,14 @@ def init(
 @app.command()
 def status(home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Show the network: chain, block, nodes."""
-    with opened(home) as network:
+    with opened_local(home) as network:
         show_record(_describe(network), as_json=json)
 
 
 @app.command()
 def serve(home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Serve storage nodes and data owners over HTTP on loopback, and let them work, until Ctrl-C."""
-    with opened(home) as network, LocalServers(network) as servers:
+    with opened_local(home) as network, LocalServers(network) as servers:
         rows = [
             {"role": role, "name": name, "url": url, "docs": f"{url}/docs"}
             for role, urls in (("storage", servers.storage_nodes), ("owner", servers.owners))

@@ -12,7 +12,7 @@ from dtxeth.cli.context import DEFAULT_HOME, As, Home, Json, opened
 from dtxeth.cli.output import show_record
 from dtxeth.cli.tables import OfOwner, Paging, namer, paged, redundancy, show_page
 from dtxeth.errors import InputError
-from dtxeth.roles import DataOwner, LocalNetwork
+from dtxeth.roles import DataOwner, MemberNetwork
 from dtxeth.roles.file_keeper import redundancy_of
 
 app = typer.Typer(
@@ -111,7 +111,7 @@ def _erasure(replicas: int | None, text: str | None) -> tuple[int, int] | None:
     return redundancy_of(None, (int(parts[1]), int(parts[2])))
 
 
-def _show(network: LocalNetwork, owner: DataOwner, name: str, as_json: bool) -> None:
+def _show(network: MemberNetwork, owner: DataOwner, name: str, as_json: bool) -> None:
     row = network.find(NamespaceRow, owner=owner.address, name=name)[0]
     show_record(
         {

@@ -25,7 +25,7 @@ from dtxeth.cli.tables import (
     size,
 )
 from dtxeth.errors import UnknownNameError
-from dtxeth.roles import LocalNetwork, StorageNode
+from dtxeth.roles import MemberNetwork
 
 app = typer.Typer(
     name="node", no_args_is_help=True, help="Storage nodes and executors: their health, stake and leaving."
@@ -101,7 +101,7 @@ def health(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
 def heartbeat(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Say on chain that a storage node is alive; one heartbeat in a slot counts."""
     with opened(home) as network:
-        node = _own(network, name)
+        node = network.operator(name)
         node.heartbeat()
         show_record({"node": name, "address": node.address, "at": network.chain.now()}, as_json=json)
 
@@ -110,7 +110,7 @@ def heartbeat(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None
 def online(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Have a storage node take new files again, with the stake that its capacity needs."""
     with opened(home) as network:
-        _own(network, name).go_online()
+        network.operator(name).go_online()
         _show_state(network, name, json)
 
 
@@ -118,7 +118,7 @@ def online(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
 def offline(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Have a storage node take no new files; what it holds stays promised."""
     with opened(home) as network:
-        _own(network, name).go_offline()
+        network.operator(name).go_offline()
         _show_state(network, name, json)
 
 
@@ -131,7 +131,7 @@ def drain(
 ) -> None:
     """Ask data owners to move their pieces off a storage node; it serves on meanwhile."""
     with opened(home) as network:
-        _own(network, name).drain(not stop)
+        network.operator(name).drain(not stop)
         _show_state(network, name, json)
 
 
@@ -139,7 +139,7 @@ def drain(
 def leave(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Drain a storage node, wait until it holds nothing, and take its stake back."""
     with opened(home) as network:
-        back = _own(network, name).leave()
+        back = network.operator(name).leave()
         show_record({"node": name, "returned": back}, as_json=json)
 
 
@@ -147,7 +147,7 @@ def leave(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
 def stake(name: Name, home: Home = DEFAULT_HOME, json: Json = False) -> None:
     """Bring a storage node's stake up to what its capacity needs, say after it was slashed."""
     with opened(home) as network:
-        added = _own(network, name).top_up()
+        added = network.operator(name).top_up()
         show_record({"node": name, "added": added, "stake": network.node_named(name).stake}, as_json=json)
 
 
@@ -193,14 +193,7 @@ def _state(row: NodeRow) -> str:
     return "draining" if row.draining else "online"
 
 
-def _own(network: LocalNetwork, name: str) -> StorageNode:
-    node = next((node for node in network.storage_nodes if node.name == name), None)
-    if node is None:
-        raise UnknownNameError(f"there is no storage node {name!r}: `dtxeth node list` shows them")
-    return node
-
-
-def _show_state(network: LocalNetwork, name: str, as_json: bool) -> None:
+def _show_state(network: MemberNetwork, name: str, as_json: bool) -> None:
     row = network.node_named(name)
     show_record(
         {"node": name, "online": row.online, "draining": row.draining, "holdings": row.holdings},

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dtxeth.cli.output import err
-from dtxeth.roles import LocalNetwork
+from dtxeth.roles import MemberNetwork
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def followed(network: LocalNetwork) -> Iterator[None]:
+def followed(network: MemberNetwork) -> Iterator[None]:
     """Show the rounds of running tasks while waiting."""
     with progress_bar() as progress:
         bars: dict[int, TaskID] = {}

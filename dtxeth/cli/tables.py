@@ -19,7 +19,7 @@ from dtxeth.chain.rows import R
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json
 from dtxeth.cli.output import err, show_json, show_rows
 from dtxeth.errors import UnknownNameError
-from dtxeth.roles import LocalNetwork, listing
+from dtxeth.roles import MemberNetwork, listing
 
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 Since = Annotated[datetime | None, typer.Option(formats=FORMATS, help="Only from this time on (UTC).")]
@@ -67,7 +67,7 @@ Columns = Mapping[str, str | Callable[[Any], Any]]
 
 
 def show_page(
-    network: LocalNetwork,
+    network: MemberNetwork,
     page: Paging,
     kind: type[R],
     columns: Columns,
@@ -103,7 +103,7 @@ def show_page(
         err.print(f"{page.offset + 1} to {found.next} of {found.total}: go on with --offset {found.next}")
 
 
-def account_of(network: LocalNetwork, who: str) -> str:
+def account_of(network: MemberNetwork, who: str) -> str:
     """The address of a member of the network, by name; an address stands for itself.
 
     Raises:
@@ -117,7 +117,7 @@ def account_of(network: LocalNetwork, who: str) -> str:
     raise UnknownNameError(f"there is no {who!r} in this network: give a name that has joined, or an address")
 
 
-def namer(network: LocalNetwork) -> Callable[[str], str]:
+def namer(network: MemberNetwork) -> Callable[[str], str]:
     """Return what shows accounts: by name if they are of this network or nodes, else shortened."""
     known = listing.names(network) | {actor.address: actor.name for actor in network.actors}
     return lambda address: known.get(address, f"{address[:8]}…{address[-4:]}")
@@ -155,7 +155,7 @@ def _cell(row: Any, part: str | Callable[[Any], Any]) -> Any:
     return getattr(row, part) if isinstance(part, str) else part(row)
 
 
-def _known(network: LocalNetwork, name: str, value: Any) -> Any:
+def _known(network: MemberNetwork, name: str, value: Any) -> Any:
     match name, value:
         case "file", str():
             return listing.file_named(network, value).file

@@ -25,7 +25,7 @@ from dtxeth.cli.tables import (
     show_page,
 )
 from dtxeth.errors import ConfigError
-from dtxeth.roles import LocalNetwork, Task, TrainedModel, listing
+from dtxeth.roles import MemberNetwork, Task, TrainedModel, listing
 
 app = typer.Typer(
     name="task", no_args_is_help=True, help="Tasks: train, predict, wait, list, show, cancel, time out."
@@ -176,7 +176,7 @@ def time_out(number: Number, requester: As, home: Home = DEFAULT_HOME, json: Jso
         show_record({"task": number, "status": "timed_out", "refunded": lab.withdraw()}, as_json=json)
 
 
-def _finish(network: LocalNetwork, task: Task[Any], no_wait: bool, as_json: bool) -> None:
+def _finish(network: MemberNetwork, task: Task[Any], no_wait: bool, as_json: bool) -> None:
     if no_wait:
         show_record({"task": task.task_id, "status": task.status.name.lower()}, as_json=as_json)
         return

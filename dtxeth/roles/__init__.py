@@ -8,6 +8,7 @@ from dtxeth.roles.executor import Executor
 from dtxeth.roles.files import StoredFile
 from dtxeth.roles.health import FileHealth, NamespaceHealth, NetworkHealth, NodeHealth
 from dtxeth.roles.local import LocalNetwork
+from dtxeth.roles.members import MemberNetwork
 from dtxeth.roles.repair import Repair
 from dtxeth.roles.requester import Deadlines, Requester
 from dtxeth.roles.storage_node import StorageNode
@@ -21,6 +22,7 @@ __all__ = [
     "Executor",
     "FileHealth",
     "LocalNetwork",
+    "MemberNetwork",
     "NamespaceHealth",
     "NetworkHealth",
     "NodeHealth",

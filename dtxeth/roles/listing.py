@@ -9,7 +9,7 @@ from dtxeth.chain.rows import FileRow, NodeRow, TaskRow
 from dtxeth.errors import InputError, UnknownNameError
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.files import file_id_of
-from dtxeth.roles.local import LocalNetwork
+from dtxeth.roles.members import MemberNetwork
 from dtxeth.roles.network import Network
 from dtxeth.storage import owned_file_key, unseal_info
 
@@ -43,7 +43,7 @@ def names(network: Network) -> dict[str, str]:
     return {row.address: row.name for row in network.find(NodeRow)}
 
 
-def title(network: LocalNetwork, file: FileRow) -> str | None:
+def title(network: MemberNetwork, file: FileRow) -> str | None:
     """What its owner calls a file, if the owner is of this network; None to everybody else, for it is sealed."""
     contracts = network.contracts
     for actor in network.actors:

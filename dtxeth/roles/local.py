@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Self
 
 from dtxeth.chain import (
     Account,
@@ -26,15 +24,11 @@ from dtxeth.chain import (
     load_keystore,
     open_chain,
 )
-from dtxeth.config import LocalConfig, OwnerConfig
-from dtxeth.errors import ConfigError, InputError
-from dtxeth.learning.policy import Policy
-from dtxeth.roles.actor import Actor
-from dtxeth.roles.care import DEFAULT_CARE, Care
-from dtxeth.roles.data_owner import DataOwner
+from dtxeth.config import LocalConfig
+from dtxeth.errors import ConfigError, InputError, UnknownNameError
 from dtxeth.roles.executor import Executor
-from dtxeth.roles.network import Network
-from dtxeth.roles.requester import Requester
+from dtxeth.roles.members import MemberNetwork
+from dtxeth.roles.operator import StorageOperator
 from dtxeth.roles.storage_node import StorageNode
 from dtxeth.storage.blockstore import BlockStore, EmbeddedBlockStore, IpfsBlockStore
 
@@ -44,16 +38,11 @@ ALLOWANCE = 1000 * 10**18
 LIGHT_SCRYPT = 2**12
 """Work factor for keystores whose password is 32 random bytes: there is nothing to guess."""
 
-DEFAULT_REPLICAS = 2
-"""Replicas of a namespace that is added by uploading into it."""
-
 DEPLOYMENTS = "deployments"
 """Folder in a network's home that says where its contracts are."""
 
-A = TypeVar("A", bound=Actor)
 
-
-class LocalNetwork(Network):
+class LocalNetwork(MemberNetwork):
     """A network of one process, for trying things out, for tests and for demonstrations.
 
     Everything is real but the distance between the actors: EVM bytecode, encrypted pieces on disk, signed
@@ -103,7 +92,7 @@ class LocalNetwork(Network):
             _write_secret(folder / "password", secrets.token_hex(32))
             config.save(folder / "network.toml")
             self.home, self.config = folder, config
-            deployer = self._account(chain, "deployer", "deployer")
+            deployer = self._funded(chain, "deployer", "deployer")
             self._start(chain, deploy(chain, deployer, parameters, folder / DEPLOYMENTS))
 
     @classmethod
@@ -124,7 +113,6 @@ class LocalNetwork(Network):
         return network
 
     def _start(self, chain: Chain, deployment: Deployment) -> None:
-        self._actors: dict[tuple[str, str], Actor] = {}
         contracts = Contracts(chain, deployment)
         super().__init__(chain, contracts, EventIndex(contracts, self.home / "index.sqlite"))
         self.index.sync()
@@ -137,41 +125,10 @@ class LocalNetwork(Network):
                 come_back(keystore.name)
         self.index.sync()
 
-    def data_owner(
-        self, name: str, policy: Policy | None = None, *, manual: bool = False, care: Care | None = None
-    ) -> DataOwner:
-        """The data owner of this name, who joins the network if new.
-
-        Args:
-            name: Letters, digits, dots, dashes and underscores.
-            policy: Rules by which it answers applications for its files; by default those that it had before, or the
-                default ones.
-            manual: Leave applications to be answered by hand.
-            care: How its worker looks after its files; by default as before, or the default way.
-
-        Raises:
-            ConfigError: Its ``owner.toml`` is not valid.
-        """
-        path = self.home / "owners" / f"{name}.toml"
-        known = OwnerConfig.load(path) if path.exists() else _with_care(OwnerConfig(), DEFAULT_CARE)
-        config = known if policy is None and not manual else _with_policy(known, policy or Policy(), manual)
-        if care is not None:
-            config = _with_care(config, care)
-        owner = self._join("owner", name, lambda account: DataOwner(self, account, name, _to_policy(config)))
-        owner.policy, owner.manual, owner.care = _to_policy(config), config.manual, _to_care(config)
-        owner.default_replicas = DEFAULT_REPLICAS
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        config.save(path)
-        return owner
-
-    def requester(self, name: str) -> Requester:
-        """The requester of this name, who joins the network if new."""
-        return self._join("requester", name, lambda account: Requester(self, account, name))
-
     def executor(self, name: str) -> Executor:
         """The executor of this name, who joins the network if new."""
         home = self.home / "executors" / name
-        return self._join("executor", name, lambda account: Executor(self, account, name, home))
+        return self.join("executor", name, lambda account: Executor(self, account, name, home))
 
     def storage(self, name: str) -> StorageNode:
         """The storage node of this name, who joins the network if new."""
@@ -182,55 +139,34 @@ class LocalNetwork(Network):
             store: BlockStore = EmbeddedBlockStore(home / "blocks") if ipfs is None else IpfsBlockStore(ipfs)
             return StorageNode(self, account, name, home, store, capacity)
 
-        return self._join("storage", name, start)
+        return self.join("storage", name, start)
 
-    @property
-    def actors(self) -> list[Actor]:
-        """Everybody who has joined or come back since the network was opened."""
-        return list(self._actors.values())
+    def operator(self, name: str) -> StorageOperator:
+        """The running storage node of this name.
 
-    @property
-    def storage_nodes(self) -> list[StorageNode]:
-        """The running storage nodes."""
-        return [actor for actor in self.actors if isinstance(actor, StorageNode)]
+        Raises:
+            UnknownNameError: There is none.
+        """
+        for node in self.storage_nodes:
+            if node.name == name:
+                return node
+        raise UnknownNameError(f"there is no storage node {name!r}: `dtxeth node list` shows them")
 
     @property
     def executor_addresses(self) -> frozenset[str]:
         """Addresses of the running executors."""
         return frozenset(executor.address for executor in self.executors)
 
-    @property
-    def executors(self) -> list[Executor]:
-        """The running executors."""
-        return [actor for actor in self.actors if isinstance(actor, Executor)]
-
     def close(self) -> None:
         """Let go of all files; a temporary network is removed."""
-        for node in self.storage_nodes:
-            node.service.close()
-        self.index.close()
-        self.chain.close()
+        super().close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def __enter__(self) -> Self:
-        return self
+    def _account(self, role: str, name: str) -> Account:
+        return self._funded(self.chain, role, name)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _join(self, role: str, name: str, make: Callable[[Account], A]) -> A:
-        known = self._actors.get((role, name))
-        if known is not None:
-            return cast(A, known)  # the role decides the class
-        actor = make(self._account(self.chain, role, name))
-        self._actors[role, name] = actor
-        self.add_worker(actor)
-        return actor
-
-    def _account(self, chain: Chain, role: str, name: str) -> Account:
+    def _funded(self, chain: Chain, role: str, name: str) -> Account:
         keys = self.home / "keys" / role
         password = _read_secret(self.home / "password")
         if not (keys / f"{name}.json").exists():
@@ -266,35 +202,3 @@ def _read_secret(path: Path) -> str:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): it opens the keystores, restore it"
         ) from None
-
-
-def _with_policy(config: OwnerConfig, policy: Policy, manual: bool) -> OwnerConfig:
-    rules = {
-        "manual": manual,
-        "min_rows": policy.min_rows,
-        "max_leverage": policy.max_leverage,
-        "requesters": None if policy.requesters is None else sorted(policy.requesters),
-        "algorithms": None if policy.algorithms is None else sorted(policy.algorithms),
-        "executors": None if policy.executors is None else sorted(policy.executors),
-        "max_tasks": policy.max_tasks,
-    }
-    return OwnerConfig.of("the policy", **config.model_dump() | rules)
-
-
-def _with_care(config: OwnerConfig, care: Care) -> OwnerConfig:
-    return OwnerConfig.of("the care", **config.model_dump() | asdict(care))
-
-
-def _to_policy(config: OwnerConfig) -> Policy:
-    return Policy(
-        min_rows=config.min_rows,
-        max_leverage=config.max_leverage,
-        requesters=None if config.requesters is None else frozenset(config.requesters),
-        algorithms=None if config.algorithms is None else frozenset(config.algorithms),
-        executors=None if config.executors is None else frozenset(config.executors),
-        max_tasks=config.max_tasks,
-    )
-
-
-def _to_care(config: OwnerConfig) -> Care:
-    return Care(config.challenges_per_day, config.offline_grace_seconds, config.repairs)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from dtxeth.chain import Chain, Contracts, EventIndex, Page
 from dtxeth.chain.rows import NodeRow, R
-from dtxeth.errors import ChainUnavailableError, TaskError, UnknownNameError
+from dtxeth.errors import ChainUnavailableError, DtxethError, TaskError, UnknownNameError
 from dtxeth.roles.health import NetworkHealth, NodeHealth, network_health, node_health
 from dtxeth.storage import StorageNodeApi
 from dtxeth.transport.channel import Channel, memory_channels
@@ -46,6 +47,19 @@ class Worker(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a node is reached, as it stands on chain.
+
+    Attributes:
+        endpoint: URL of 1 to 256 bytes.
+        tls_fingerprint: SHA-256 of its TLS certificate, or zero if it serves without TLS.
+    """
+
+    endpoint: str
+    tls_fingerprint: bytes = bytes(32)
+
+
 class Network:
     """The surroundings that actors of one process share.
 
@@ -56,6 +70,9 @@ class Network:
 
     Attributes:
         on_progress: Called with (task, rounds done, rounds at most) as training goes on here.
+        place: Where this process's node is to be reached from elsewhere; None if it is reached in the process alone.
+        moved_at: When the workers last did something, in seconds of the monotonic clock; likewise ``seen_at``, when
+            they last had a look.
     """
 
     def __init__(self, chain: Chain, contracts: Contracts, index: EventIndex) -> None:
@@ -63,6 +80,8 @@ class Network:
         self.contracts = contracts
         self.index = index
         self.on_progress: Callable[[int, int, int], None] | None = None
+        self.place: Place | None = None
+        self.moved_at = self.seen_at = time.monotonic()
         self._workers: list[Worker] = []
         self._doors: dict[str, StorageNodeApi] = {}
         self._channels: dict[int, dict[str, Channel]] = {}
@@ -159,7 +178,11 @@ class Network:
             Whether any of them did something.
         """
         self.index.sync()
-        return any([worker.step() for worker in list(self._workers)])  # noqa: C419 - each has its turn
+        moved = any([worker.step() for worker in list(self._workers)])  # noqa: C419 - each has its turn
+        self.seen_at = time.monotonic()
+        if moved:
+            self.moved_at = self.seen_at
+        return moved
 
     def health(self) -> NetworkHealth:
         """How healthy the whole network is: its storage nodes and files by level, from the chain."""
@@ -213,6 +236,10 @@ class Network:
                 log.warning("the chain is away, trying again", seconds=rest, reason=str(error))
                 stop.wait(rest)
                 rest = min(2 * rest, MAX_REST)
+                continue
+            except DtxethError as error:
+                log.error("a step failed, trying again", seconds=MAX_REST, reason=str(error))
+                stop.wait(MAX_REST)
                 continue
             rest = pause
             if not moved:

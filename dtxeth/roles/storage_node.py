@@ -21,11 +21,10 @@ from dtxeth.chain.bindings.events import (
 )
 from dtxeth.chain.bindings.types import Algorithm, Challenge, ChallengeStatus, Role
 from dtxeth.errors import ChainUnavailableError, ContractRevert, DtxethError, IntegrityError
-from dtxeth.roles.actor import Actor
 from dtxeth.roles.challenges import BLOCK_HASHES, carry_on
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
-from dtxeth.roles.repair import FIRST_REST
+from dtxeth.roles.operator import StorageOperator
 from dtxeth.storage import NodeLimits
 from dtxeth.storage import StorageNode as StorageService
 from dtxeth.storage.blockstore import BlockStore
@@ -47,7 +46,7 @@ RELEASES = 50
 _SWEEPING = (HoldingEnded, HoldingReleased, ChallengeProved, ChallengeFailed, ChallengeVoided)
 
 
-class StorageNode(Actor):
+class StorageNode(StorageOperator):
     """Holds pieces for data owners and proves on chain that it still does.
 
     It is online from its registration on until its operator takes it offline; restarts change nothing about that.
@@ -65,7 +64,7 @@ class StorageNode(Actor):
         self, network: Network, account: Account, name: str, home: Path, store: BlockStore, capacity: int
     ) -> None:
         super().__init__(network, account, name)
-        self.home, self.capacity = home, capacity
+        self.home, self._capacity = home, capacity
         home.mkdir(parents=True, exist_ok=True)
         self.service = StorageService(
             account,
@@ -87,83 +86,27 @@ class StorageNode(Actor):
         self._offer()
         network.open_door(self.address, self.service)
 
+    @property
+    def capacity(self) -> int:
+        """Bytes that it offers."""
+        return self._capacity
+
     def stop(self) -> None:
         """Stop serving and answering, as if the process had died; what is stored stays on disk."""
         self.network.close_door(self.address)
         self.network.remove_worker(self)
         self.service.close()
 
-    # --- what its operator decides ---
-
-    @property
-    def has_left(self) -> bool:
-        """Whether it has taken its stake back."""
-        nodes = self.contracts.node_registry
-        return not nodes.node_of(self.address).online and not nodes.pledge_of(self.address).stake
+    def leave(self, timeout: float = 3600.0) -> int:
+        """See :meth:`StorageOperator.leave`; what was kept is freed, too."""
+        back = super().leave(timeout)
+        self._sweep()
+        return back
 
     def go_online(self) -> None:
-        """Take new files again, with the stake that the capacity needs."""
-        self.top_up()
-        self.contracts.node_registry.set_online(True, sender=self.account)
+        """See :meth:`StorageOperator.go_online`; the next heartbeat comes at once."""
+        super().go_online()
         self._next_slot = 0
-
-    def go_offline(self) -> None:
-        """Take no new files, and send no heartbeats; what is held stays promised, and challenges are answered.
-
-        After a while owners move their pieces elsewhere.
-        """
-        self.contracts.node_registry.set_online(False, sender=self.account)
-
-    def top_up(self) -> int:
-        """Bring the stake up to what the capacity needs, after slashing or before offering more.
-
-        Never done unasked while the node runs: what loses stake should be looked at, not paid for.
-
-        Returns:
-            Wei added.
-        """
-        nodes = self.contracts.node_registry
-        missing = nodes.stake_for(self.capacity) - nodes.pledge_of(self.address).stake
-        if missing > 0:
-            nodes.add_stake(sender=self.account, value=missing)
-        return max(0, missing)
-
-    def drain(self, draining: bool = True) -> None:
-        """Ask owners to move their pieces elsewhere, or no longer; the node goes on serving and answering meanwhile."""
-        self.contracts.node_registry.set_draining(draining, sender=self.account)
-
-    def leave(self, timeout: float = 3600.0) -> int:
-        """Drain, wait until nothing is held any more, go offline, and take the stake back.
-
-        Interrupted, it can be called again.
-
-        Args:
-            timeout: Seconds of real time to wait for the owners.
-
-        Returns:
-            Wei that came back: the stake, and whatever else was owed.
-
-        Raises:
-            TaskError: The owners have not moved everything in time; the node stays, draining.
-        """
-        nodes = self.contracts.node_registry
-        self.drain()
-
-        def empty() -> bool | None:
-            return nodes.pledge_of(self.address).holdings == 0 or None
-
-        patience = 2 * FIRST_REST  # owners look at their files a little after the news
-        what = f"owners to move everything off {self.name}"
-        self.network.wait(empty, what, timeout=timeout, patience=patience)
-        self.go_offline()
-        if not self.has_left:
-            nodes.unstake(sender=self.account)
-        self._sweep()
-        return self.withdraw()
-
-    def heartbeat(self) -> None:
-        """Say on chain that this node is alive; one in a slot counts. The worker does so by itself."""
-        self.contracts.node_registry.heartbeat(sender=self.account)
 
     # --- the worker ---
 

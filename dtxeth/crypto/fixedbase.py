@@ -30,7 +30,7 @@ class FixedBase:
         base: A unit modulo root².
         root: The square root of the modulus.
         exponent_bits: The least length of exponents of ``base``; they get whole columns.
-        more: Further units, a multiple of eight, with exponents of ``depth`` bits.
+        more: Further units, a multiple of sixteen, with exponents of ``depth`` bits.
     """
 
     def __init__(self, base: int, root: int, exponent_bits: int, more: Sequence[int] = ()) -> None:
@@ -56,13 +56,16 @@ class FixedBase:
             (a, t), which stand for a(1 + t·root) modulo root², see :mod:`dtxeth.crypto.residues`.
         """
         modulus = self._modulus
+        factors, terms = self._tables
         a, t = gmpy2.mpz(1), gmpy2.mpz(0)
         for column in range(0, len(digits), self._blocks):
             a, t = a * a % modulus, 2 * t
             row = digits[column : column + self._blocks]
-            for digit, factors, terms in zip(row, *self._tables, strict=True):
-                a = a * factors[digit] % modulus
-                t += terms[digit]
+            # a product of two halves is below the modulus: one reduction serves both
+            for x, y, evens, odds in zip(row[::2], row[1::2], factors[::2], factors[1::2], strict=True):
+                a = a * (evens[x] * odds[y]) % modulus
+            for digit, sums in zip(row, terms, strict=True):
+                t += sums[digit]
         return a, t
 
     def _build(self, base: int, root: int, more: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import joblib
-import numpy as np
 
 from dtxeth.errors import ConfigError
 
@@ -42,13 +41,17 @@ def set_jobs(jobs: int | None) -> None:
     _jobs = jobs
 
 
-def effective_jobs() -> int:
+def effective_jobs(default: int | None = None) -> int:
     """The number of processes that :func:`map_chunks` would use now.
+
+    Args:
+        default: As in :func:`map_chunks`.
 
     Raises:
         ConfigError: ``DTXETH_JOBS`` is not a whole number other than 0.
     """
-    return int(joblib.effective_n_jobs(_setting()))
+    setting = _setting()
+    return int(joblib.effective_n_jobs(default if setting is None else setting))
 
 
 def map_chunks(
@@ -71,61 +74,16 @@ def map_chunks(
     Returns:
         The results in the order of ``items``.
     """
-    return _in_processes(function, items, smallest, default, lambda chunk: (function, chunk))
-
-
-def map_pieces(
-    function: Callable[[Sequence[memoryview]], list[Any]],
-    pieces: Sequence[bytes],
-    smallest: int = 2,
-    default: int | None = None,
-) -> list[Any]:
-    """``function(pieces)`` like :func:`map_chunks`, for pieces so long that shipping them is not for nothing.
-
-    A chunk is laid into shared memory once (joblib's memory maps), instead of being copied through a pipe.
-
-    Args:
-        function: Maps a sequence of byte views to the list of its results, element by element; picklable.
-        pieces: Its argument.
-        smallest: As in :func:`map_chunks`.
-        default: As in :func:`map_chunks`.
-
-    Returns:
-        The results in the order of ``pieces``.
-    """
-
-    def shared(chunk: Sequence[bytes]) -> tuple[Any, ...]:
-        return _cut_and_map, function, np.frombuffer(b"".join(chunk), np.uint8), [len(each) for each in chunk]
-
-    return _in_processes(function, pieces, smallest, default, shared)
-
-
-def _cut_and_map(
-    function: Callable[[Sequence[memoryview]], list[Any]],
-    joined: np.ndarray[Any, np.dtype[np.uint8]],
-    lengths: Sequence[int],
-) -> list[Any]:
-    view, ends = joined.data, list(accumulate(lengths))
-    return function([view[end - length : end] for end, length in zip(ends, lengths, strict=True)])
-
-
-def _in_processes(
-    function: Callable[[Any], list[Any]],
-    items: Sequence[Any],
-    smallest: int,
-    default: int | None,
-    call: Callable[[Any], tuple[Any, ...]],
-) -> list[Any]:
     setting = _setting()
     jobs = default if setting is None else setting
     chunks = min(joblib.effective_n_jobs(jobs), len(items) // smallest)
     if chunks < 2:
         return function(items)
     bounds = [len(items) * i // chunks for i in range(chunks + 1)]
-    calls = (call(items[low:high]) for low, high in pairwise(bounds))
+    calls = (joblib.delayed(function)(items[low:high]) for low, high in pairwise(bounds))
     # One call at a time: the processes are shared and stay for the next, and a call that fails ends them all.
     with _processes:
-        parts = joblib.Parallel(n_jobs=jobs)(joblib.delayed(f)(*arguments) for f, *arguments in calls)
+        parts = joblib.Parallel(n_jobs=jobs)(calls)
     return [result for part in parts for result in part]
 
 

@@ -174,7 +174,7 @@ class Draft:
         self.client.put_piece(self._keys.file_id, self._id, len(self._sizes), piece, digest)
         # A manifest may be of full size too: behind a short piece its leaves begin no subtree.
         if self._merkle and len(piece) == SLICE_SIZE and not self._short:
-            self._full_roots.append(merkle.root(merkle.leaf_hashes(piece)))
+            self._full_roots.append(merkle.piece_root(piece))
         elif self._merkle:
             self._short.append(piece)
         if self._check is not None:

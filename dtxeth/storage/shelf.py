@@ -125,7 +125,7 @@ class Shelf:
 
     def root_of(self, cid: str, data: bytes | None = None) -> bytes:
         """Merkle root of a block's own leaves, noted."""
-        root = merkle.root(merkle.leaf_hashes(data or self.store.block_get(cid)))
+        root = merkle.piece_root(data or self.store.block_get(cid))
         self._records.measured(cid, root=root)
         return root
 

@@ -84,12 +84,13 @@ def test_a_piece_is_cut_into_leaves(size: int, count: int) -> None:
 def test_roots_of_many_pieces_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = [bytes([number]) * (300_000 + 7 * number) for number in range(6)]
     expected = [merkle.root(merkle.leaf_hashes(piece)) for piece in pieces]
+    assert [merkle.piece_root(piece) for piece in pieces] == expected
     for jobs in ("1", "2"):
         monkeypatch.setenv("DTXETH_JOBS", jobs)
-        assert merkle.roots(pieces) == expected
-    assert merkle.roots([]) == []
+        assert merkle.piece_roots(pieces) == expected
+    assert merkle.piece_roots([]) == []
     with pytest.raises(CryptoError, match="0 leaves"):
-        merkle.roots([b""])
+        merkle.piece_roots([b""])
 
 
 @given(proven_trees(), st.integers(0, 8 * merkle.LEAF_SIZE - 1))

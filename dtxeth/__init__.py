@@ -7,6 +7,8 @@
         files = [hospital.upload("patients.csv", namespace="study"), bank.upload("accounts.csv", namespace="study")]
         model = lab.train("logistic-vl", files=files, id="id", label="target").result()
 
+``dtxeth.connect(url, keystore=…)`` opens the same objects on a real network.
+
 Names are imported when they are first used: a party's process needs only the protocols, not the whole house.
 """
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         Task,
         TrainedModel,
     )
+    from dtxeth.roles.connection import connect
 
 __all__ = [
     "ChallengeResult",
@@ -44,9 +47,14 @@ __all__ = [
     "StoredFile",
     "Task",
     "TrainedModel",
+    "connect",
 ]
 
-_HOMES = {"DtxethError": "dtxeth.errors", "Policy": "dtxeth.learning.policy"}
+_HOMES = {
+    "connect": "dtxeth.roles.connection",
+    "DtxethError": "dtxeth.errors",
+    "Policy": "dtxeth.learning.policy",
+}
 
 
 def __getattr__(name: str) -> Any:

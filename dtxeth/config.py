@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dtxeth.errors import ConfigError
+
+_ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"
 
 
 class TomlConfig(BaseModel):
@@ -42,15 +46,44 @@ class TomlConfig(BaseModel):
         try:
             return cls(**settings)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{source}: {key} is {first['input']!r}: {first['msg'].lower()}") from None
+            raise ConfigError(f"{source}: {cls._complaint(error.errors(include_url=False)[0])}") from None
+
+    @classmethod
+    def _complaint(cls, wrong: Any) -> str:
+        key = ".".join(str(part) for part in wrong["loc"]) or "the whole"
+        match wrong["type"]:
+            case "extra_forbidden":
+                return f"{key} is {wrong['input']!r}, a key that does not exist: {cls._advice(wrong['loc'])}"
+            case "missing":
+                return f"{key} is missing: add it"
+            case "value_error":
+                return f"{key}: {wrong['ctx']['error']}" if wrong["loc"] else str(wrong["ctx"]["error"])
+        return f"{key} is {wrong['input']!r}: {wrong['msg'].lower()}"
+
+    @classmethod
+    def _advice(cls, place: tuple[str | int, ...]) -> str:
+        """Say which keys there are where an unknown one was found."""
+        fields: Any = cls.model_fields
+        for part in place[:-1]:
+            kinds = [*get_args(fields[part].annotation), fields[part].annotation]
+            table = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+            fields = table.model_fields
+        near = difflib.get_close_matches(str(place[-1]), fields, 1)
+        return f"did you mean {near[0]}?" if near else f"take it out, or use one of {', '.join(fields)}"
 
     def save(self, path: Path) -> None:
         """Write the file; what is not set is left out."""
-        # JSON's numbers, strings, booleans and arrays of them are TOML's too.
-        lines = [f"{key} = {json.dumps(value)}" for key, value in self.model_dump(exclude_none=True).items()]
+        values = self.model_dump(exclude_none=True)
+        lines = _lines({key: value for key, value in values.items() if not isinstance(value, dict)})
+        for key, table in values.items():
+            if isinstance(table, dict):
+                lines += ["", f"[{key}]", *_lines(table)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    # JSON's numbers, strings, booleans and arrays of them are TOML's too.
+    return [f"{key} = {json.dumps(value)}" for key, value in values.items()]
 
 
 class LocalConfig(TomlConfig):
@@ -93,3 +126,68 @@ class OwnerConfig(TomlConfig):
     """Whether pieces on nodes that are lost, caught, offline or draining are moved to others."""
     clients: list[str] = []
     """Accounts that the owner's HTTP API serves besides the owner's own."""
+
+
+class ClientConfig(TomlConfig):
+    """``client.toml``: how the commands reach a network of other processes; paths begin at the file's folder."""
+
+    chain: str
+    """JSON-RPC URL of the chain's node."""
+    deployment: str = "deployments"
+    """Record of the contracts' deployment, or the folder of such records."""
+    password_file: str | None = None
+    """File with the password of the keystores; without it ``$DTXETH_PASSWORD``, else it is asked for."""
+    faucet: bool = False
+    """Make a keystore for every new name, with money from the faucet of a development chain."""
+
+
+class StorageConfig(TomlConfig):
+    """``[storage]``: what a storage node offers, and where it keeps it."""
+
+    capacity: int = Field(default=10 * 2**30, ge=2**20)
+    """Bytes that it offers; its stake follows."""
+    ipfs: str | None = None
+    """Multiaddr of an IPFS daemon's RPC for the pieces; without it they go to a folder in ``home``."""
+
+
+class NodeConfig(TomlConfig):
+    """``NAME.toml`` of a node that runs as a daemon; paths begin at the file's folder."""
+
+    role: Literal["storage", "owner", "executor"]
+    """What the node does."""
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """What people call it; storage nodes and executors register under it."""
+    chain: str
+    """JSON-RPC URL of the chain's node."""
+    deployment: str = "deployments"
+    """Record of the contracts' deployment, or the folder of such records."""
+    keystore: str
+    """Keystore file of the node's account."""
+    password_file: str | None = None
+    """File with its password; without it ``$DTXETH_PASSWORD``, else it is asked for."""
+    home: str
+    """Folder for everything that the node keeps: records, pieces, index, pid file."""
+    listen: str = Field(pattern=_ADDRESS)
+    """``host:port`` at which it serves; port 0 takes a free one."""
+    endpoint: str | None = Field(default=None, min_length=1, max_length=256)
+    """URL by which others reach it, as it stands on chain; without it, that of ``listen``."""
+    monitor: str | None = Field(default=None, pattern=_ADDRESS)
+    """``host:port`` of ``/health`` and ``/metrics``; without it there are none."""
+    log: Literal["console", "json"] = "console"
+    """Form of the log, which goes to stderr."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+    low_balance: int = Field(default=10**17, ge=0)
+    """Wei below which the account's balance is warned about."""
+    storage: StorageConfig | None = None
+    """For storage nodes alone."""
+    owner: OwnerConfig | None = None
+    """For data owners alone."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse another role's table."""
+        for table in ("storage", "owner"):
+            if getattr(self, table) is not None and self.role != table:
+                raise ValueError(f"[{table}] is for the role {table!r}, this is {self.role!r}: take it out")
+        return self

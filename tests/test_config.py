@@ -26,7 +26,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         ("storage_nodes = 65", "storage_nodes is 65: input should be less than or equal to 64"),
         ('storage_nodes = "4"', "storage_nodes is '4': input should be a valid integer"),
         ("executors = true", "executors is True: input should be a valid integer"),
-        ("nodes = 4", "nodes is 4: extra inputs are not permitted"),
+        ("nodes = 4", "nodes is 4, a key that does not exist: take it out, or use one of storage_nodes"),
+        ("executor = 4", "executor is 4, a key that does not exist: did you mean executors?"),
         ("executors 2", "is not TOML: Expected '='"),
     ],
 )

@@ -16,7 +16,7 @@ import dtxeth
 
 OFFERED = [
     "ChallengeResult", "DataOwner", "Deadlines", "DtxethError", "Executor", "LocalNetwork", "Policy", "Requester",
-    "StorageNode", "StoredFile", "Task", "TrainedModel",
+    "StorageNode", "StoredFile", "Task", "TrainedModel", "connect",
 ]  # fmt: skip
 
 
@@ -24,10 +24,10 @@ def test_the_face_is_exactly_this() -> None:
     assert dtxeth.__all__ == OFFERED
     assert dir(dtxeth) == OFFERED
     for name in OFFERED:
-        assert inspect.isclass(getattr(dtxeth, name))
+        assert inspect.isclass(getattr(dtxeth, name)) or name == "connect"
         assert getattr(dtxeth, name).__name__ == name
-    with pytest.raises(AttributeError, match=r"no attribute 'connect'; it has ChallengeResult, "):
-        _ = dtxeth.connect
+    with pytest.raises(AttributeError, match=r"no attribute 'open'; it has ChallengeResult, "):
+        _ = dtxeth.open
 
 
 def test_the_package_says_that_it_is_typed() -> None:

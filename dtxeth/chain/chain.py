@@ -28,6 +28,12 @@ from dtxeth.errors import ChainError, ChainUnavailableError, ContractRevert, Inp
 RECEIPT_SECONDS = 180
 """How long to wait until a transaction is in a block, or until a chain that went away with it is back."""
 
+NONCE_ATTEMPTS = 5
+"""How often a transaction whose nonce another process has taken is numbered anew."""
+
+_TAKEN = re.compile("nonce too low|replacement transaction underpriced", re.I)
+"""What geth, anvil and others say of a nonce that is taken."""
+
 _WRITING = ("evm_", "eth_send")
 
 RACE_GAS = 400_000
@@ -193,19 +199,17 @@ class Chain:
         request = self._message(call, account.address, value)
         gas = self._gas(request)
         price = int(self.request("eth_gasPrice"), 16)
-        with self._nonces:
-            transaction = {
-                "type": 2,
-                "chainId": self.chain_id,
-                "nonce": self.nonce(account.address),
-                "to": call.to or "",
-                "value": value,
-                "data": call.data,
-                "gas": gas,
-                "maxFeePerGas": 2 * price,
-                "maxPriorityFeePerGas": min(2 * price, int(self.request("eth_maxPriorityFeePerGas"), 16)),
-            }
-            transaction_hash = self._send(account.sign_transaction(transaction))
+        transaction = {
+            "type": 2,
+            "chainId": self.chain_id,
+            "to": call.to or "",
+            "value": value,
+            "data": call.data,
+            "gas": gas,
+            "maxFeePerGas": 2 * price,
+            "maxPriorityFeePerGas": min(2 * price, int(self.request("eth_maxPriorityFeePerGas"), 16)),
+        }
+        transaction_hash = self._number_and_send(account, transaction)
         receipt = self._wait(transaction_hash)
         if int(receipt["status"], 16) == 0:
             self._explain(request, receipt)
@@ -222,6 +226,20 @@ class Chain:
         if isinstance(self._provider, LocalProvider):
             return BLOCK_GAS_LIMIT  # it refuses what would revert: nothing to find out beforehand
         return int(self.request("eth_estimateGas", request), 16) * 6 // 5 + RACE_GAS
+
+    def _number_and_send(self, account: Account, transaction: dict[str, Any]) -> str:
+        """Sign with the next nonce; with the one after it, if another process of the account's was faster."""
+        for attempt in range(NONCE_ATTEMPTS):
+            with self._nonces:
+                transaction["nonce"] = self.nonce(account.address)
+                try:
+                    return self._send(account.sign_transaction(transaction))
+                except ContractRevert:
+                    raise
+                except ChainError as error:
+                    if attempt == NONCE_ATTEMPTS - 1 or not _TAKEN.search(str(error)):
+                        raise
+        raise AssertionError("unreachable")
 
     def _send(self, raw: bytes) -> str:
         """Send a signed transaction; when the answer is lost, send it again: it has one nonce, so it runs once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +10,13 @@ import typer
 from dtxeth.chain import create_keystore, list_keystores, load_keystore
 from dtxeth.cli.context import Json
 from dtxeth.cli.output import show_record, show_rows
-from dtxeth.errors import KeystoreError
+from dtxeth.cli.passwords import read_password
+from dtxeth.roles.connection import PASSWORD_VARIABLE
 
 app = typer.Typer(
     name="keys", no_args_is_help=True, help="Encrypted keystore files (Web3 Secret Storage, version 3)."
 )
 
-PASSWORD_VARIABLE = "DTXETH_PASSWORD"  # noqa: S105 - the variable's name
 Directory = Annotated[Path, typer.Option("--directory", help="Folder of the keystore files.")]
 PasswordFile = Annotated[
     Path | None,
@@ -33,7 +32,7 @@ def new(
     json: Json = False,
 ) -> None:
     """Make an account with a fresh key."""
-    made = create_keystore(directory, _password(password_file, confirm=True), name)
+    made = create_keystore(directory, read_password(password_file, confirm=True), name)
     show_record({"name": made.name, "address": made.address, "path": str(made.path)}, as_json=json)
 
 
@@ -51,19 +50,5 @@ def check(
     json: Json = False,
 ) -> None:
     """Check that a password opens a keystore."""
-    account = load_keystore(path, _password(password_file, confirm=False))
+    account = load_keystore(path, read_password(password_file, confirm=False))
     show_record({"path": str(path), "address": account.address, "opens": True}, as_json=json)
-
-
-def _password(file: Path | None, *, confirm: bool) -> str:
-    if file is not None:
-        try:
-            return file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise KeystoreError(
-                f"password file {file} cannot be read: {error.strerror}; check the path"
-            ) from None
-    if password := os.environ.get(PASSWORD_VARIABLE):
-        return password
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True)
-    return answer

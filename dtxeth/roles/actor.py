@@ -5,11 +5,11 @@ from __future__ import annotations
 from dtxeth.chain import Account, Contracts, reverts
 from dtxeth.chain.bindings.events import NodeRegistered, PartyInvited, TaskStarted
 from dtxeth.chain.bindings.types import Kind, Role
-from dtxeth.errors import PolicyError, UnknownNameError
+from dtxeth.errors import ConfigError, PolicyError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.roles import grants
 from dtxeth.roles.files import FileRef, file_id_of
-from dtxeth.roles.network import Network
+from dtxeth.roles.network import Network, Place
 from dtxeth.storage import RemoteFile, RequestSigner, authorized_file_key, owned_file_key, public_key_of
 
 MAX_REASON = 256
@@ -117,22 +117,51 @@ class Actor:
         )
 
     def enlist(self, role: Role, capacity: int = 0) -> None:
-        """Register this actor as a node, unless it is one.
+        """Register this actor as a node, unless it is one; bring what is on chain up to where the node is now.
 
         Args:
             role: Storage or executor; an account keeps it for good.
             capacity: Bytes that a storage node offers, with the stake that they need.
 
         Raises:
-            ContractRevert: The name is taken.
+            ConfigError: The account is another node's already, or the name another account's.
             ChainError: The account cannot pay the stake.
         """
-        nodes = self.contracts.node_registry
+        nodes, place = self.contracts.node_registry, self.network.place
+        kind = role.name.lower()
         try:
-            nodes.node_of(self.address)
+            known = nodes.node_of(self.address)
         except reverts.UnknownNode:
-            stake, endpoint = nodes.stake_for(capacity), f"local://{self.name}"
-            nodes.register(role, self.name, endpoint, bytes(32), capacity, sender=self.account, value=stake)
+            self._require_free(role)
+            place = place or Place(f"local://{self.name}")
+            stake = nodes.stake_for(capacity)
+            nodes.register(
+                role,
+                self.name,
+                place.endpoint,
+                place.tls_fingerprint,
+                capacity,
+                sender=self.account,
+                value=stake,
+            )
+            return
+        if (known.role, known.name) != (role, self.name):
+            raise ConfigError(
+                f"account {self.address} is registered as {known.role.name.lower()} node {known.name!r}, not as "
+                f"{kind} node {self.name!r}: correct name and role, or use another keystore"
+            )
+        if place is not None and place != Place(known.endpoint, known.tls_fingerprint):
+            nodes.update(place.endpoint, place.tls_fingerprint, known.capacity, sender=self.account)
+
+    def _require_free(self, role: Role) -> None:
+        try:
+            holder = self.contracts.node_registry.node_named(role, self.name)
+        except reverts.UnknownNodeName:
+            return
+        raise ConfigError(
+            f"{role.name.lower()} node {self.name!r} is registered by account {holder}, the keystore is of "
+            f"{self.address}: use that account's keystore, or another name"
+        )
 
     def online_nodes(self, role: Role) -> list[str]:
         """Addresses of the nodes of a role that are online, in the order of registration."""
@@ -151,12 +180,32 @@ class Actor:
             taken += owed
         return taken
 
+    def rotate_encryption_key(self) -> int:
+        """Publish the next encryption key; secrets that were wrapped to earlier ones stay readable.
+
+        Returns:
+            Its version.
+        """
+        keys = self.contracts.key_registry
+        _, version = keys.key_of(self.address)
+        key = self.account.encryption_key(self.network.chain.chain_id, version + 1)
+        keys.publish(public_key_of(key), sender=self.account)
+        return version + 1
+
     def _publish_encryption_key(self) -> None:
         keys = self.contracts.key_registry
         published, version = keys.key_of(self.address)
         own = public_key_of(self.account.encryption_key(self.network.chain.chain_id, max(version, 1)))
         if published != own:
+            self._require_money()
             keys.publish(own, sender=self.account)
+
+    def _require_money(self) -> None:
+        chain = self.network.chain
+        if not chain.balance(self.address):
+            raise ConfigError(
+                f"account {self.address} of {self.name} has no money on chain {chain.chain_id}: send it some"
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {self.address})"

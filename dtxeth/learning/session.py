@@ -32,10 +32,11 @@ from dtxeth.learning.handshake import (
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors, Policy, strictest
 from dtxeth.learning.predict import Prediction, collect, send_scores
+from dtxeth.learning.privacy import Account
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Progress, Ring
+from dtxeth.learning.vertical import Progress, Ring, partition
 from dtxeth.transport.channel import Channel
 
 
@@ -114,6 +115,7 @@ def train(
             "aligned_rows": len(aligned),
             "rows": len(design.table),
             "key_bits": spec.key_bits,
+            **_privacy_account(spec, len(design.table)),
             "parties": [
                 _describe(party, hellos[party], floors[party], commitments[party]) for party in parties
             ],
@@ -207,6 +209,14 @@ def _check_rows(channel: Channel, table: Table, context: TaskContext) -> None:
     if context.rows.get(channel.name) != len(table):
         published = context.rows.get(channel.name)
         raise DataError(f"the table has {len(table)} rows, its file was published with {published}")
+
+
+def _privacy_account(spec: TaskSpec, rows: int) -> dict[str, Any]:
+    """What the task costs in privacy, if it asks for any; the same at every party."""
+    if spec.privacy is None:
+        return {}
+    batches = len(partition(rows, spec.batch_size))
+    return {"privacy": asdict(Account.of(spec.privacy, spec.max_rounds, batches))}
 
 
 def _describe(party: str, hello: Hello, floors: Floors, commitment: bytes) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from dtxeth.errors import ConfigError, UnknownNameError
 from dtxeth.learning.live import Live
+from dtxeth.learning.privacy import Privacy, check_combination
 from dtxeth.learning.splits import Evaluation
 
 ALGORITHMS: Final = ("linear-vl", "logistic-vl")
@@ -74,6 +75,8 @@ class TaskSpec(BaseModel):
     """Number of the training task whose model this one starts from."""
     checkpoint_every: int = Field(default=10, ge=1, le=100_000)
     """Rounds between two checkpoints, from which an interrupted task goes on."""
+    privacy: Privacy | None = None
+    """Differential privacy of the gradients; ``None``: none."""
 
     def __init__(self, **settings: Any) -> None:
         algorithm = settings.get("algorithm")
@@ -83,6 +86,7 @@ class TaskSpec(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise ConfigError(f"task setting {_first_complaint(error)}") from None
+        check_combination(self)
 
     def to_json(self) -> bytes:
         """Encode as canonical JSON: equal specs give equal bytes."""

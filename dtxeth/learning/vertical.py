@@ -44,6 +44,7 @@ from dtxeth.crypto import CipherVector, Encryptor, PrivateKey, PublicKey, matvec
 from dtxeth.errors import CryptoError, PeerError
 from dtxeth.learning import fixedpoint
 from dtxeth.learning.optimiser import Optimiser
+from dtxeth.learning.privacy import Mechanism
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix
@@ -160,7 +161,10 @@ def fit(
     optimiser = Optimiser(values, curvature, len(ring.parties), spec)
     encoded = fixedpoint.encode(values, spec.precision)
     batches = partition(len(values), spec.batch_size)
-    gradients = GradientProtocol(ring, spec.precision, secrets)
+    mechanism = Mechanism.of(spec, ring.features, len(batches))
+    if mechanism is not None:
+        encoded = mechanism.clip_rows(encoded)
+    gradients = GradientProtocol(ring, spec.precision, secrets, mechanism)
     start = weights = start_weights(values, secrets)
     converged = False
     done = 0
@@ -198,11 +202,15 @@ class GradientProtocol:
     Args:
         ring: The parties and keys.
         precision: Fractional bits of features and residuals.
-        secrets: Source of masks.
+        secrets: Source of masks and noise.
+        mechanism: Makes the gradients differentially private, if the task asks for it.
     """
 
-    def __init__(self, ring: Ring, precision: int, secrets: TaskSecrets) -> None:
+    def __init__(
+        self, ring: Ring, precision: int, secrets: TaskSecrets, mechanism: Mechanism | None = None
+    ) -> None:
         self._ring = ring
+        self._mechanism = mechanism
         self._precision = precision
         self._secrets = secrets
         self._own = Encryptor(ring.key)
@@ -221,7 +229,8 @@ class GradientProtocol:
             TaskError: Training diverged.
         """
         shift = fixedpoint.dropped_bits(len(share), self._precision)
-        residual = self._chains(number, fixedpoint.encode_residual(share, self._precision))
+        own = fixedpoint.encode_residual(share, self._precision)
+        residual = self._chains(number, own if self._mechanism is None else self._mechanism.clip_share(own))
         sums = self._unmasked(number, matvec(residual, encoded), residual.to_bytes(), shift)
         largest = len(self._ring.parties) * int(fixedpoint.MAX_RESIDUAL) << self._precision
         if max(map(abs, sums)) > largest * len(share) * int(np.abs(encoded).max()) + (1 << shift):
@@ -251,7 +260,12 @@ class GradientProtocol:
 
         features = ring.features[ring.position - 1]
         theirs = self._receive(ring.predecessor, f"{number} masked", ring.key.public_key, features)
-        rounded = fixedpoint.round_off(ring.key.decrypt_raw(theirs), shift)
+        opened = ring.key.decrypt_raw(theirs)
+        if self._mechanism is not None:
+            opened = self._mechanism.add_noise(
+                opened, int(ring.key.public_key.n), self._secrets, number, theirs.to_bytes()
+            )
+        rounded = fixedpoint.round_off(opened, shift)
         width = ring.key.public_key.ciphertext_bytes // 2
         reply = Rounded(sums=b"".join(h.to_bytes(width) for h in rounded))
         send(ring.channel, ring.predecessor, f"{number} rounded", reply)

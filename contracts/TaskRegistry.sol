@@ -11,6 +11,7 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 /// @title Learning tasks and their escrow
 /// @dev The life of a task after its publication; TaskBook has the publication and the records.
 contract TaskRegistry is TaskBook, PullPayments {
+    uint256 private constant MAX_NOTE = 4096;
     uint256 private constant MAX_RESULT = 16384;
     uint256 private constant MAX_REASON = 256;
     uint16 private constant DEFAULT_CONCURRENCY = 4;
@@ -93,6 +94,17 @@ contract TaskRegistry is TaskBook, PullPayments {
     }
 
     /// @inheritdoc ITaskRegistry
+    function noteRows(uint256 taskId, bytes calldata note) external {
+        (Task storage task, uint256 index, ) = _ownPart(taskId);
+        _requireStatus(taskId, task, TaskStatus.Processing);
+        _requireInTime(taskId, task);
+        uint256 length = note.length;
+        require(length >= 1 && length <= MAX_NOTE, InvalidNote(length, MAX_NOTE));
+        (address owner, ) = FILE_REGISTRY.requireLive(_partiesOf(taskId)[index].fileId);
+        emit RowsNoted(taskId, owner, msg.sender, note);
+    }
+
+    /// @inheritdoc ITaskRegistry
     function report(uint256 taskId, bytes calldata result, bytes32 resultFileId) external {
         (Task storage task, , uint16 bit) = _ownPart(taskId);
         _requireStatus(taskId, task, TaskStatus.Processing);
@@ -102,23 +114,18 @@ contract TaskRegistry is TaskBook, PullPayments {
         require(length >= 1 && length <= MAX_RESULT, InvalidResult(length, MAX_RESULT));
         bytes32 resultHash = keccak256(result);
 
-        bool first = task.reported == 0;
-        if (!first && (resultHash != task.resultHash || resultFileId != task.resultFileId)) {
-            _disagree(taskId, task, resultHash, resultFileId);
-            return;
-        }
-        _requireResultFile(taskId, task, resultFileId);
-        if (first) {
+        if (task.reported == 0) {
+            _requireResultFile(taskId, task, resultFileId);
             task.resultHash = resultHash;
             task.resultFileId = resultFileId;
+        } else if (resultHash != task.resultHash || resultFileId != task.resultFileId) {
+            task.differing |= bit;
+        } else {
+            _requireResultFile(taskId, task, resultFileId);
         }
         task.reported |= bit;
         emit TaskReported(taskId, msg.sender, resultHash, resultFileId);
-        if (task.reported == _everybody(taskId)) {
-            _end(taskId, task, TaskStatus.Finished);
-            _pay(taskId, task.reward);
-            emit TaskFinished(taskId, task.requester, result, resultFileId);
-        }
+        if (task.reported == _everybody(taskId)) _conclude(taskId, task, result);
     }
 
     /// @inheritdoc ITaskRegistry
@@ -282,9 +289,16 @@ contract TaskRegistry is TaskBook, PullPayments {
         _credit(task.requester, task.reward);
     }
 
-    function _disagree(uint256 taskId, Task storage task, bytes32 resultHash, bytes32 fileId) private {
-        _refund(taskId, task, TaskStatus.Failed);
-        emit ReportsDisagree(taskId, msg.sender, task.resultHash, resultHash, task.resultFileId, fileId);
+    /// @dev Everybody has reported; if all alike, then the last one's result is everybody's.
+    function _conclude(uint256 taskId, Task storage task, bytes calldata result) private {
+        if (task.differing != 0) {
+            _refund(taskId, task, TaskStatus.Failed);
+            emit ReportsDisagree(taskId, task.differing);
+            return;
+        }
+        _end(taskId, task, TaskStatus.Finished);
+        _pay(taskId, task.reward);
+        emit TaskFinished(taskId, task.requester, result, task.resultFileId);
     }
 
     /// @dev Shares are rounded down; what is left over, less than a wei a party, goes to the first.

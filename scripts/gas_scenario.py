@@ -156,6 +156,7 @@ class Scenario:
         self.note("TaskRegistry.setConcurrency", tasks.set_concurrency(100, sender=first))
 
         task = self.process()
+        self.note("TaskRegistry.noteRows", tasks.note_rows(task, b"n" * 2140, sender=first))
         self.note("TaskRegistry.report, first", tasks.report(task, b"r" * 200, bytes(32), sender=first))
         finished = tasks.report(task, b"r" * 200, bytes(32), sender=second)
         self.note("TaskRegistry.report, last: Finished", finished)

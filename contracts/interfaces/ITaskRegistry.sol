@@ -7,7 +7,7 @@ pragma solidity 0.8.30;
 /// @dev
 ///   Confirming ─confirm (all)→ Ready ─start→ ToProcess ─begin→ Processing ─report (all, alike)→ Finished
 ///   Confirming ─reject→ Rejected        Confirming, Ready ─cancel→ Cancelled
-///   ToProcess, Processing ─fail→ Failed Processing ─report (differing)→ Failed
+///   ToProcess, Processing ─fail→ Failed Processing ─report (all, not alike)→ Failed
 ///   Confirming, Ready, ToProcess, Processing ─timeOut→ TimedOut
 /// Each open state has a deadline (confirmBy, startBy, finishBy, finishBy). A call in the second of the deadline counts; after
 /// it only timeOut does. Specs, results and reasons are public.
@@ -66,6 +66,7 @@ interface ITaskRegistry {
     /// @param status Where it stands.
     /// @param confirmed Bit i is set when party i has confirmed.
     /// @param reported Bit i is set when party i has reported.
+    /// @param differing Bit i is set when party i has reported otherwise than the first to report.
     /// @param publishedAt Time of publication, in seconds.
     /// @param confirmBy Last second at which the executors may confirm.
     /// @param startBy Last second at which the requester may start.
@@ -81,6 +82,7 @@ interface ITaskRegistry {
         TaskStatus status;
         uint16 confirmed;
         uint16 reported;
+        uint16 differing;
         uint64 publishedAt;
         uint64 confirmBy;
         uint64 startBy;
@@ -178,6 +180,9 @@ interface ITaskRegistry {
     /// @notice The reason is {length} bytes long; say it in at most {maximum} bytes.
     error TaskReasonTooLong(uint256 length, uint256 maximum);
 
+    /// @notice The note is {length} bytes long; give 1 to {maximum} bytes.
+    error InvalidNote(uint256 length, uint256 maximum);
+
     /// @notice The result is {length} bytes long; give 1 to {maximum} bytes.
     error InvalidResult(uint256 length, uint256 maximum);
 
@@ -250,6 +255,18 @@ interface ITaskRegistry {
     /// @param executor The executor that said so first.
     event TaskBegun(uint256 indexed taskId, address indexed executor);
 
+    /// @notice An executor noted which rows it is about to learn from.
+    /// @param taskId The task.
+    /// @param owner Owner of the file that it works on.
+    /// @param executor The executor.
+    /// @param note Readable to those to whom that owner has given the file.
+    event RowsNoted(
+        uint256 indexed taskId,
+        address indexed owner,
+        address indexed executor,
+        bytes note
+    );
+
     /// @notice An executor reported a result.
     /// @param taskId The task.
     /// @param executor The executor.
@@ -274,21 +291,11 @@ interface ITaskRegistry {
         bytes32 resultFileId
     );
 
-    /// @notice Two executors reported different results; the task is Failed and the reward goes back.
+    /// @notice Everybody has reported, but not the same; the task is Failed and the reward goes back. The hash of each report
+    /// is in its TaskReported.
     /// @param taskId The task.
-    /// @param executor The executor that differs from those before it.
-    /// @param expectedHash keccak256 of the result reported first.
-    /// @param resultHash keccak256 of the differing result.
-    /// @param expectedFileId Result file reported first.
-    /// @param resultFileId Result file reported now.
-    event ReportsDisagree(
-        uint256 indexed taskId,
-        address indexed executor,
-        bytes32 expectedHash,
-        bytes32 resultHash,
-        bytes32 expectedFileId,
-        bytes32 resultFileId
-    );
+    /// @param differing Bit i is set when party i reported otherwise than the first to report.
+    event ReportsDisagree(uint256 indexed taskId, uint16 differing);
 
     /// @notice The task is Failed; the reward goes back.
     /// @param taskId The task.
@@ -355,8 +362,14 @@ interface ITaskRegistry {
     /// @param taskId The task.
     function begin(uint256 taskId) external;
 
-    /// @notice Report the result, until finishBy; Processing → Finished when all have reported the same, → Failed when two
-    /// differ.
+    /// @notice Note, sealed, which rows of its file the sender is about to learn from, for whoever works on that owner's
+    /// files later: in Processing, until finishBy.
+    /// @param taskId The task.
+    /// @param note 1 to 4096 bytes; the owner's executors know how to read it.
+    function noteRows(uint256 taskId, bytes calldata note) external;
+
+    /// @notice Report the result, until finishBy; with the last report, Processing → Finished if all are the same, → Failed
+    /// if not.
     /// @dev A prediction's file must be live, belong to one of the executors, and be granted to the requester for this task
     /// (FileAuthorization.grant), unless the requester owns it.
     /// @param taskId The task.

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {IPullPayments} from "../interfaces/IPullPayments.sol";
-
-/// @title A payee that withdraws again while it is being paid, or refuses to be paid
+/// @title A payee that calls back while it is being paid, or refuses to be paid
 contract HostilePayee {
     bool private _refuses;
+    bytes[] private _answers;
     uint256 private _payments;
-    uint256 private _stolen;
+    uint256 private _received;
+    uint256 private _successes;
 
     /// @notice This payee refuses payments.
     error Refused();
 
-    /// @notice A payment is answered with a second withdrawal.
+    /// @notice A payment is answered with all the calls that were prepared.
     receive() external payable {
         _receive();
     }
@@ -21,6 +21,12 @@ contract HostilePayee {
     /// @param refuses Whether to refuse.
     function setRefuses(bool refuses) external {
         _refuses = refuses;
+    }
+
+    /// @notice Prepare a call to make to whoever pays, during the payment.
+    /// @param data Selector and arguments.
+    function prepare(bytes calldata data) external {
+        _answers.push(data);
     }
 
     /// @notice Call a contract in this contract's name.
@@ -40,18 +46,21 @@ contract HostilePayee {
 
     /// @notice What came of it.
     /// @return payments How often this contract was paid.
-    /// @return stolen Wei that a withdrawal within a payment was paid.
-    function loot() external view returns (uint256 payments, uint256 stolen) {
-        return (_payments, _stolen);
+    /// @return received Wei that it was paid in all.
+    /// @return successes How many of the prepared calls went through.
+    function loot() external view returns (uint256 payments, uint256 received, uint256 successes) {
+        return (_payments, _received, _successes);
     }
 
     function _receive() private {
         require(!_refuses, Refused());
         ++_payments;
-        try IPullPayments(msg.sender).withdraw() returns (uint256 amount) {
-            _stolen += amount;
-        } catch {
-            return;
+        _received += msg.value;
+        uint256 count = _answers.length;
+        for (uint256 i = 0; i < count; ++i) {
+            // solhint-disable-next-line avoid-low-level-calls
+            (bool done, ) = msg.sender.call(_answers[i]);
+            if (done) ++_successes;
         }
     }
 }

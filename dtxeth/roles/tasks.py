@@ -10,7 +10,14 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 from pydantic_core import from_json
 
-from dtxeth.chain.bindings.events import ReportsDisagree, TaskFailed, TaskFinished, TaskRejected, TaskTimedOut
+from dtxeth.chain.bindings.events import (
+    ReportsDisagree,
+    TaskFailed,
+    TaskFinished,
+    TaskRejected,
+    TaskReported,
+    TaskTimedOut,
+)
 from dtxeth.chain.bindings.types import Task as TaskRecord
 from dtxeth.chain.bindings.types import TaskStatus
 from dtxeth.errors import TaskError
@@ -83,14 +90,19 @@ class Task(Generic[R]):
         index = self.network.index
         for failed in index.events(TaskFailed, task_id=self.task_id):
             return f": executor {failed.executor} says: {failed.reason}"
-        for odd in index.events(ReportsDisagree, task_id=self.task_id):
-            ours, theirs = odd.expected_hash.hex(), odd.result_hash.hex()
-            return f": executor {odd.executor} reports result 0x{theirs}, those before it 0x{ours}"
+        if index.events(ReportsDisagree, task_id=self.task_id):
+            reports = index.events(TaskReported, task_id=self.task_id)
+            said = [f"{one.executor} result 0x{one.result_hash.hex()}{_of_file(one)}" for one in reports]
+            return f": the executors' reports differ: {', '.join(said)}"
         for rejected in index.events(TaskRejected, task_id=self.task_id):
             return f": executor {rejected.executor} says: {rejected.reason}"
         for lapsed in index.events(TaskTimedOut, task_id=self.task_id):
             return f": nobody moved it on while it was {lapsed.status.name}"
         return ""
+
+
+def _of_file(report: TaskReported) -> str:
+    return f" with file 0x{report.result_file_id.hex()}" if any(report.result_file_id) else ""
 
 
 def read_model(finished: TaskFinished) -> TrainedModel:

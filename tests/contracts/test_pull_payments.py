@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,22 +10,29 @@ import pytest
 from dtxeth.chain.abi import Call, Function
 from dtxeth.chain.bindings.errors import NothingToWithdraw, PaymentRefused
 from dtxeth.chain.bindings.events import Credited, Withdrawn
+from dtxeth.chain.bindings.types import Role, TaskStatus
 from dtxeth.chain.chain import DEVELOPER
 from dtxeth.errors import ContractRevert
-from tests.contracts.world import World, account, event, refused
+from tests.contracts.world import NOTHING, World, account, event, refused
 
-REQUESTER, STRANGER = account("requester"), account("stranger")
+REQUESTER, STRANGER, SECOND = account("requester"), account("stranger"), account("executor-2")
 REWARD = 12345
 
-LOOT = Function("loot", (), ("uint256", "uint256"))
+LOOT = Function("loot", (), ("uint256", "uint256", "uint256"))
 PERFORM = Function("perform", ("address", "bytes"), ("bytes",))
+PREPARE = Function("prepare", ("bytes",))
 PUBLISH = Function(
     "publish",
     ("(uint8,bytes,(address,bytes32,uint16)[],uint64,uint64,uint64,uint256)",),
 )
 REFUSE = Function("setRefuses", ("bool",))
+REGISTER = Function("register", ("uint8", "string", "string", "bytes32", "uint64"))
 WITHDRAW = Function("withdraw", ())
 CANCEL = Function("cancel", ("uint256",))
+CONFIRM = Function("confirm", ("uint256", "uint256"))
+REPORT = Function("report", ("uint256", "bytes", "bytes32"))
+FAIL = Function("fail", ("uint256", "string"))
+TIME_OUT = Function("timeOut", ("uint256",))
 
 
 def cancelled_task(world: World) -> int:
@@ -73,54 +81,123 @@ def test_money_sent_without_a_call_is_refused(world: World) -> None:
             world.chain.faucet(contract.address, 1)
 
 
-# --- a contract as the requester ---
+# --- a contract as the requester, and as an executor ---
 
 
 class Puppet:
-    """A HostilePayee that has a cancelled task's reward to withdraw, beside an honest requester's."""
+    """A contract that calls back when it is paid, and what an honest requester has to get beside it."""
 
     def __init__(self, world: World, artifact: dict[str, Any]) -> None:
         self.world = world
         self.address = world.deploy(artifact)
         cancelled_task(world)
+
+    def act(self, function: Function, *arguments: Any, value: int = 0, at: str | None = None) -> Any:
+        """Call the task registry, or another contract, in the puppet's name."""
+        target = at or self.world.tasks.address
+        inner = Call.of(target, function, *arguments).data
+        return self.world.chain.transact(DEVELOPER, Call.of(self.address, PERFORM, target, inner), value)
+
+    def prepare(self, function: Function, *arguments: Any) -> None:
+        """Have it call this when the task registry pays it."""
+        data = Call.of(self.world.tasks.address, function, *arguments).data
+        self.world.chain.transact(DEVELOPER, Call.of(self.address, PREPARE, data))
+
+    def loot(self) -> tuple[int, int, int]:
+        """How often it was paid, how much in all, and how many of its calls back went through."""
+        payments, received, successes = self.world.chain.call(Call.of(self.address, LOOT))
+        return payments, received, successes
+
+    def publish(self, reward: int) -> int:
+        """Publish a task as its requester."""
+        world = self.world
+        self.act(PUBLISH, world.proposal([world.publish("owner-1"), world.publish("owner-2")]), value=reward)
+        return world.tasks.task_count()
+
+    def join(self, reward: int) -> int:
+        """Register as an executor and work on a task up to the other's report; return the task."""
+        world = self.world
+        self.act(REGISTER, Role.EXECUTOR, "puppet", "http://puppet", NOTHING, 0, at=world.nodes.address)
         files = [world.publish("owner-1"), world.publish("owner-2")]
-        receipt = self.act(PUBLISH, world.proposal(files), value=REWARD)
-        assert receipt is not None
-        self.act(CANCEL, world.tasks.task_count())
-        assert world.tasks.credit_of(self.address) == REWARD
-        assert world.chain.balance(world.tasks.address) == 2 * REWARD
-
-    def act(self, function: Function, *arguments: Any, value: int = 0) -> Any:
-        """Call the task registry in the puppet's name."""
-        inner = Call.of(self.world.tasks.address, function, *arguments).data
-        outer = Call.of(self.address, PERFORM, self.world.tasks.address, inner)
-        return self.world.chain.transact(DEVELOPER, outer, value)
-
-    def loot(self) -> tuple[int, int]:
-        """How often it was paid, and what a nested withdrawal gave it."""
-        payments, stolen = self.world.chain.call(Call.of(self.address, LOOT))
-        return payments, stolen
+        proposal = world.proposal(files)
+        parties = (replace(proposal.parties[0], executor=self.address), proposal.parties[1])
+        world.tasks.publish(replace(proposal, parties=parties), sender=REQUESTER, value=reward)
+        task_id = world.tasks.task_count()
+        world.authorizations.grant(
+            *(files[0].file_id, self.address, task_id, b"key", files[0].expires_at), sender=files[0].owner
+        )
+        self.act(CONFIRM, task_id, world.authorizations.latest_of(files[0].file_id, self.address, task_id))
+        world.tasks.confirm(task_id, world.authorize(files[1], "executor-2", task_id), sender=SECOND)
+        world.tasks.start(task_id, sender=REQUESTER)
+        world.tasks.begin(task_id, sender=SECOND)
+        world.tasks.report(task_id, b"{}", NOTHING, sender=SECOND)
+        return task_id
 
 
-def test_a_payee_that_re_enters_is_paid_once(world: World, test_artifacts: dict[str, Any]) -> None:
-    puppet = Puppet(world, test_artifacts["HostilePayee"])
+@pytest.fixture
+def puppet(world: World, test_artifacts: dict[str, Any]) -> Puppet:
+    return Puppet(world, test_artifacts["HostilePayee"])
+
+
+def test_a_requester_that_re_enters_is_paid_once(world: World, puppet: Puppet) -> None:
+    refunded, waiting = puppet.publish(REWARD), puppet.publish(REWARD)
+    puppet.act(CANCEL, refunded)
+    for function, *arguments in ((WITHDRAW,), (CANCEL, refunded), (TIME_OUT, refunded), (TIME_OUT, waiting)):
+        puppet.prepare(function, *arguments)
     puppet.act(WITHDRAW)
-    assert puppet.loot() == (1, 0)
-    assert world.chain.balance(puppet.address) == REWARD
-    assert world.chain.balance(world.tasks.address) == REWARD
+    assert puppet.loot() == (1, REWARD, 0)
+    assert world.chain.balance(world.tasks.address) == 2 * REWARD  # the honest one's, and the open task's
     assert world.tasks.credit_of(REQUESTER.address) == REWARD
 
 
-def test_a_payee_that_refuses_keeps_its_credit(world: World, test_artifacts: dict[str, Any]) -> None:
-    puppet = Puppet(world, test_artifacts["HostilePayee"])
+def test_a_refund_within_a_refund_is_the_one_that_was_due(world: World, puppet: Puppet) -> None:
+    """Cancelling another task while being paid is a right, but gives what it gives at any other time."""
+    refunded, waiting = puppet.publish(REWARD), puppet.publish(REWARD)
+    puppet.act(CANCEL, refunded)
+    puppet.prepare(CANCEL, waiting)
+    puppet.prepare(WITHDRAW)
+    puppet.act(WITHDRAW)
+    # paid once for each task; in the second payment its calls back find nothing left to cancel or withdraw
+    assert puppet.loot() == (2, 2 * REWARD, 2)
+    assert world.chain.balance(world.tasks.address) == REWARD == world.tasks.credit_of(REQUESTER.address)
+
+
+def test_an_executor_that_re_enters_is_paid_once(world: World, puppet: Puppet) -> None:
+    task_id = puppet.join(REWARD)
+    puppet.act(REPORT, task_id, b"{}", NOTHING)
+    assert world.tasks.task_of(task_id).status == TaskStatus.FINISHED
+    share = world.tasks.credit_of(puppet.address)
+    assert share == REWARD - world.tasks.credit_of(SECOND.address) > 0
+    again: tuple[tuple[Any, ...], ...] = (
+        (WITHDRAW,),
+        (REPORT, task_id, b"{}", NOTHING),
+        (FAIL, task_id, ""),
+        (TIME_OUT, task_id),
+        (CONFIRM, task_id, 1),
+    )
+    for function, *arguments in again:
+        puppet.prepare(function, *arguments)
+    puppet.act(WITHDRAW)
+    assert puppet.loot() == (1, share, 0)
+    assert world.tasks.task_of(task_id).status == TaskStatus.FINISHED
+    assert world.tasks.credit_of(SECOND.address) == REWARD - share
+    assert world.chain.balance(world.tasks.address) == REWARD - share + REWARD
+    assert world.tasks.concurrency_of(puppet.address)[0] == 0
+
+
+def test_an_executor_that_refuses_payment_keeps_nobody_from_theirs(world: World, puppet: Puppet) -> None:
+    task_id = puppet.join(REWARD)
     world.chain.transact(DEVELOPER, Call.of(puppet.address, REFUSE, True))
-    with refused(PaymentRefused, puppet.address, REWARD):
+    puppet.act(REPORT, task_id, b"{}", NOTHING)  # finishing pays nobody: it credits
+    share = world.tasks.credit_of(puppet.address)
+    with refused(PaymentRefused, puppet.address, share):
         puppet.act(WITHDRAW)
-    assert world.tasks.credit_of(puppet.address) == REWARD
-    world.tasks.withdraw(sender=REQUESTER)
+    for sender, owed in ((SECOND, REWARD - share), (REQUESTER, REWARD)):
+        assert world.tasks.withdraw(sender=sender).events == (event(Withdrawn, sender.address, owed),)
     world.chain.transact(DEVELOPER, Call.of(puppet.address, REFUSE, False))
     puppet.act(WITHDRAW)
-    assert puppet.loot() == (1, 0)
+    assert puppet.loot() == (1, share, 0)
+    assert world.chain.balance(world.tasks.address) == 0
 
 
 def test_a_credit_of_nothing_is_not_told(world: World) -> None:

@@ -55,7 +55,7 @@ def test_a_task_is_published_with_its_parties_and_reward(world: World, files: li
     )
     assert receipt.events == (published, *invited)
     assert world.tasks.task_of(1) == Task(
-        *(REQUESTER.address, Kind.TRAIN, TaskStatus.CONFIRMING, 0, 0, world.now()),
+        *(REQUESTER.address, Kind.TRAIN, TaskStatus.CONFIRMING, 0, 0, 0, world.now()),
         *(proposal.confirm_by, proposal.start_by, proposal.finish_by, 500, 0),
         *(keccak(proposal.spec), NOTHING, NOTHING),
     )

@@ -7,11 +7,13 @@ from eth_utils import keccak
 
 from dtxeth.chain.bindings.errors import (
     AlreadyConfirmed,
+    AlreadyReported,
     AuthorizationExpiresBeforeFinish,
     AuthorizationMismatch,
     AuthorizationMissing,
     AuthorizationNotApproved,
     ConcurrencyExceeded,
+    InvalidNote,
     NotExecutor,
     TaskReasonTooLong,
     UnknownAuthorization,
@@ -21,6 +23,7 @@ from dtxeth.chain.bindings.events import (
     ConcurrencyChanged,
     Credited,
     ReportsDisagree,
+    RowsNoted,
     TaskBegun,
     TaskCancelled,
     TaskConfirmed,
@@ -239,14 +242,58 @@ def test_an_executor_fails_a_started_task(world: World, files: list[Held], begun
 
 def test_differing_reports_fail_the_task(world: World, files: list[Held]) -> None:
     task_id = world.process(files, REWARD)
-    world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
-    receipt = world.tasks.report(task_id, RESULT + b" ", NOTHING, sender=SECOND)
-    hashes = keccak(RESULT), keccak(RESULT + b" ")
+    world.tasks.report(task_id, RESULT, NOTHING, sender=SECOND)
+    receipt = world.tasks.report(task_id, RESULT + b" ", NOTHING, sender=FIRST)
     assert receipt.events == (
+        event(TaskReported, task_id, FIRST.address, keccak(RESULT + b" "), NOTHING),
         event(Credited, REQUESTER.address, REWARD),
-        event(ReportsDisagree, task_id, SECOND.address, *hashes, NOTHING, NOTHING),
+        event(ReportsDisagree, task_id, 0b01),
     )
     check_refunded(world, task_id, TaskStatus.FAILED)
+
+
+def test_of_three_reports_all_hashes_are_logged_before_the_task_fails(world: World) -> None:
+    task_id = world.process([world.publish("owner-1") for _ in range(3)], REWARD)
+    world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
+    receipt = world.tasks.report(task_id, b"other", NOTHING, sender=SECOND)
+    assert receipt.events == (event(TaskReported, task_id, SECOND.address, keccak(b"other"), NOTHING),)
+    assert status(world, task_id) == TaskStatus.PROCESSING
+    with refused(AlreadyReported, task_id, SECOND.address):  # nobody mends a report
+        world.tasks.report(task_id, RESULT, NOTHING, sender=SECOND)
+    receipt = world.tasks.report(task_id, RESULT, NOTHING, sender=THIRD)
+    assert receipt.events == (
+        event(TaskReported, task_id, THIRD.address, keccak(RESULT), NOTHING),
+        event(Credited, REQUESTER.address, REWARD),
+        event(ReportsDisagree, task_id, 0b010),
+    )
+    check_refunded(world, task_id, TaskStatus.FAILED)
+
+
+def test_who_stays_away_after_a_differing_report_times_the_task_out(world: World) -> None:
+    task_id = world.process([world.publish("owner-1") for _ in range(3)], REWARD)
+    world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
+    world.tasks.report(task_id, b"other", NOTHING, sender=SECOND)
+    world.at(world.tasks.task_of(task_id).finish_by + 1)
+    world.tasks.time_out(task_id, sender=THIRD)
+    check_refunded(world, task_id, TaskStatus.TIMED_OUT)
+
+
+# --- notes of rows ---
+
+
+def test_an_executor_notes_its_rows_for_the_files_owner(world: World, files: list[Held]) -> None:
+    task_id = world.process(files)
+    for note in (b"sealed", b"n" * 4096):
+        receipt = world.tasks.note_rows(task_id, note, sender=SECOND)
+        owner = files[1].owner.address
+        assert receipt.events == (event(RowsNoted, task_id, owner, SECOND.address, note),)
+
+
+@pytest.mark.parametrize("length", [0, 4097])
+def test_a_note_of_odd_length_is_refused(world: World, files: list[Held], length: int) -> None:
+    task_id = world.process(files)
+    with refused(InvalidNote, length, 4096):
+        world.tasks.note_rows(task_id, bytes(length), sender=FIRST)
 
 
 def test_long_reasons_are_refused(world: World, files: list[Held]) -> None:

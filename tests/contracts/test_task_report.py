@@ -18,6 +18,7 @@ from dtxeth.chain.bindings.errors import (
 from dtxeth.chain.bindings.events import (
     ReportsDisagree,
     TaskFinished,
+    TaskReported,
 )
 from dtxeth.chain.bindings.types import Kind, TaskStatus
 from tests.contracts.tasks import (
@@ -132,10 +133,9 @@ def test_reports_that_name_different_files_fail_the_task(world: World, predictin
         world.authorize(outcome, "requester", predicting)
     world.tasks.report(predicting, RESULT, outcomes[0].file_id, sender=FIRST)
     receipt = world.tasks.report(predicting, RESULT, outcomes[1].file_id, sender=SECOND)
-    ids = (outcome.file_id for outcome in outcomes)
-    assert receipt.event(ReportsDisagree) == event(
-        ReportsDisagree, predicting, SECOND.address, keccak(RESULT), keccak(RESULT), *ids
-    )
+    said = event(TaskReported, predicting, SECOND.address, keccak(RESULT), outcomes[1].file_id)
+    assert receipt.event(TaskReported) == said
+    assert receipt.event(ReportsDisagree) == event(ReportsDisagree, predicting, 0b10)
     check_refunded(world, predicting, TaskStatus.FAILED)
 
 

@@ -45,6 +45,7 @@ STEPS: dict[str, Step] = {
     "start": lambda world, task_id, sender: world.tasks.start(task_id, sender=sender),
     "cancel": lambda world, task_id, sender: world.tasks.cancel(task_id, sender=sender),
     "begin": lambda world, task_id, sender: world.tasks.begin(task_id, sender=sender),
+    "note": lambda world, task_id, sender: world.tasks.note_rows(task_id, b"rows", sender=sender),
     "report": lambda world, task_id, sender: world.tasks.report(task_id, RESULT, NOTHING, sender=sender),
     "fail": lambda world, task_id, sender: world.tasks.fail(task_id, "", sender=sender),
     "time out": lambda world, task_id, sender: world.tasks.time_out(task_id, sender=sender),
@@ -53,7 +54,7 @@ ALLOWED = {
     TaskStatus.CONFIRMING: {"confirm", "reject", "cancel"},
     TaskStatus.READY: {"start", "cancel"},
     TaskStatus.TO_PROCESS: {"begin", "fail"},
-    TaskStatus.PROCESSING: {"report", "fail"},
+    TaskStatus.PROCESSING: {"note", "report", "fail"},
 }
 OF_REQUESTER = {"start", "cancel"}
 STATUSES = list(TaskStatus)[1:]
@@ -161,7 +162,7 @@ def test_only_who_is_meant_takes_a_step(world: World, files: list[Held], reached
 
 def test_steps_of_unknown_tasks_are_refused(world: World) -> None:
     world.at(world.now() + DAY)
-    for name in ("reject", "start", "cancel", "begin", "report", "fail", "time out"):
+    for name in ("reject", "start", "cancel", "begin", "note", "report", "fail", "time out"):
         with refused(UnknownTask, 1):
             STEPS[name](world, 1, REQUESTER)
     with refused(UnknownTask, 1):

@@ -64,6 +64,7 @@ __all__ = [
     "InvalidModelTask",
     "InvalidNamespaceName",
     "InvalidNodeName",
+    "InvalidNote",
     "InvalidPartyCount",
     "InvalidProofLength",
     "InvalidRedundancy",
@@ -658,6 +659,16 @@ class InvalidNodeName(CustomError):
 
     kinds = MappingProxyType({"length": "uint256", "maximum": "uint256"})
     notice = "A node's name is {length} bytes long; choose 1 to {maximum} bytes."
+
+    length: int
+    maximum: int
+
+
+class InvalidNote(CustomError):
+    """The note is {length} bytes long; give 1 to {maximum} bytes."""
+
+    kinds = MappingProxyType({"length": "uint256", "maximum": "uint256"})
+    notice = "The note is {length} bytes long; give 1 to {maximum} bytes."
 
     length: int
     maximum: int

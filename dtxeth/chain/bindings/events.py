@@ -676,35 +676,42 @@ class RedundancyChanged(Event):
 
 @dataclass(frozen=True)
 class ReportsDisagree(Event):
-    """Two executors reported different results; the task is Failed and the reward goes back.
+    """Everybody has reported, but not the same; the task is Failed and the reward goes back.
+
+    The hash of each report is in its TaskReported.
 
     Attributes:
         task_id: The task.
-        executor: The executor that differs from those before it.
-        expected_hash: keccak256 of the result reported first.
-        result_hash: keccak256 of the differing result.
-        expected_file_id: Result file reported first.
-        result_file_id: Result file reported now.
+        differing: Bit i is set when party i reported otherwise than the first to report.
+    """
+
+    kinds = MappingProxyType({"task_id": "uint256", "differing": "uint16"})
+    indexed = ("task_id",)
+
+    task_id: int
+    differing: int
+
+
+@dataclass(frozen=True)
+class RowsNoted(Event):
+    """An executor noted which rows it is about to learn from.
+
+    Attributes:
+        task_id: The task.
+        owner: Owner of the file that it works on.
+        executor: The executor.
+        note: Readable to those to whom that owner has given the file.
     """
 
     kinds = MappingProxyType(
-        {
-            "task_id": "uint256",
-            "executor": "address",
-            "expected_hash": "bytes32",
-            "result_hash": "bytes32",
-            "expected_file_id": "bytes32",
-            "result_file_id": "bytes32",
-        }
+        {"task_id": "uint256", "owner": "address", "executor": "address", "note": "bytes"}
     )
-    indexed = ("task_id", "executor")
+    indexed = ("task_id", "owner", "executor")
 
     task_id: int
+    owner: str
     executor: str
-    expected_hash: bytes
-    result_hash: bytes
-    expected_file_id: bytes
-    result_file_id: bytes
+    note: bytes
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ _CONCURRENCY_OF = Function("concurrencyOf", ("address",), ("uint16", "uint16"))
 _CONFIRM = Function("confirm", ("uint256", "uint256"), ())
 _CREDIT_OF = Function("creditOf", ("address",), ("uint256",))
 _FAIL = Function("fail", ("uint256", "string"), ())
+_NOTE_ROWS = Function("noteRows", ("uint256", "bytes"), ())
 _PARTIES_OF = Function("partiesOf", ("uint256",), ("(address,bytes32,uint16)[]",))
 _PUBLISH = Function(
     "publish", ("(uint8,bytes,(address,bytes32,uint16)[],uint64,uint64,uint64,uint256)",), ("uint256",)
@@ -28,7 +29,7 @@ _TASK_OF = Function(
     "taskOf",
     ("uint256",),
     (
-        "(address,uint8,uint8,uint16,uint16,uint64,uint64,uint64,uint64,uint256,uint256,bytes32,bytes32,bytes32)",
+        "(address,uint8,uint8,uint16,uint16,uint16,uint64,uint64,uint64,uint64,uint256,uint256,bytes32,bytes32,bytes32)",
     ),
 )
 _TIME_OUT = Function("timeOut", ("uint256",), ())
@@ -43,6 +44,7 @@ class TaskRegistry(Contract):
         events.Credited,
         events.PartyInvited,
         events.ReportsDisagree,
+        events.RowsNoted,
         events.TaskBegun,
         events.TaskCancelled,
         events.TaskConfirmed,
@@ -126,6 +128,17 @@ class TaskRegistry(Contract):
         """
         return self._transact(_FAIL, sender, 0, task_id, reason)
 
+    def note_rows(self, task_id: int, note: bytes, *, sender: Account) -> Receipt:
+        """Note, sealed, which rows of its file the sender is about to learn from, for whoever works on
+        that owner's files later: in Processing, until finishBy.
+
+        Args:
+            task_id: The task.
+            note: 1 to 4096 bytes; the owner's executors know how to read it.
+            sender: Who signs and pays.
+        """
+        return self._transact(_NOTE_ROWS, sender, 0, task_id, note)
+
     def parties_of(self, task_id: int) -> tuple[Party, ...]:
         """The parties of a task, in the order of the proposal.
 
@@ -162,8 +175,8 @@ class TaskRegistry(Contract):
         return self._transact(_REJECT, sender, 0, task_id, reason)
 
     def report(self, task_id: int, result: bytes, result_file_id: bytes, *, sender: Account) -> Receipt:
-        """Report the result, until finishBy; Processing → Finished when all have reported the same, →
-        Failed when two differ.
+        """Report the result, until finishBy; with the last report, Processing → Finished if all are the
+        same, → Failed if not.
 
         A prediction's file must be live, belong to one of the executors, and be granted to the requester for
         this task (FileAuthorization.grant), unless the requester owns it.

@@ -351,6 +351,7 @@ class Task:
         status: Where it stands.
         confirmed: Bit i is set when party i has confirmed.
         reported: Bit i is set when party i has reported.
+        differing: Bit i is set when party i has reported otherwise than the first to report.
         published_at: Time of publication, in seconds.
         confirm_by: Last second at which the executors may confirm.
         start_by: Last second at which the requester may start.
@@ -367,6 +368,7 @@ class Task:
     status: TaskStatus
     confirmed: int
     reported: int
+    differing: int
     published_at: int
     confirm_by: int
     start_by: int

@@ -66,6 +66,7 @@ class TaskModel:
             status=TaskStatus.CONFIRMING,
             confirmed=0,
             reported=0,
+            differing=0,
             published_at=sent.now,
             confirm_by=proposal.confirm_by,
             start_by=proposal.start_by,
@@ -119,16 +120,26 @@ class TaskModel:
         if not 1 <= len(result) <= 16384:
             raise reverts.InvalidResult(len(result), 16384)
         said = keccak(result), result_file_id
-        if task.reported and said != (task.result_hash, task.result_file_id):
-            self._refund(task_id, TaskStatus.FAILED)
-            return
-        self._require_result_file(sent, task_id, result_file_id)
+        first = (task.result_hash, task.result_file_id) if task.reported else said
+        if said == first:
+            self._require_result_file(sent, task_id, result_file_id)
+        differing = task.differing | (said != first) << place
         reported = task.reported | 1 << place
         self.tasks[task_id] = replace(
-            task, reported=reported, result_hash=said[0], result_file_id=result_file_id
+            task, reported=reported, differing=differing, result_hash=first[0], result_file_id=first[1]
         )
         if reported == self._everybody(task_id):
-            self._pay(task_id)
+            if differing:
+                self._refund(task_id, TaskStatus.FAILED)
+            else:
+                self._pay(task_id)
+
+    def note_rows(self, sent: Sent, task_id: int, note: bytes) -> None:
+        _, place = self._own_part(sent, task_id)
+        self._require(sent, task_id, TaskStatus.PROCESSING)
+        if not 1 <= len(note) <= 4096:
+            raise reverts.InvalidNote(len(note), 4096)
+        self._files.require_live(sent.now, self.parties[task_id][place].file_id)
 
     def fail(self, sent: Sent, task_id: int, reason: str) -> None:
         self._own_part(sent, task_id)

@@ -17,6 +17,7 @@ CONFIRMING, READY, TO_PROCESS, PROCESSING = OPEN
 RIGHT_STATUS = {"start": READY, "cancel": CONFIRMING, "begin": TO_PROCESS, "time_out": PROCESSING}
 
 ANYBODY = (*EXECUTORS, "requester", "requester", "stranger")
+NOTES = (b"", b"n", b"n" * 4096, b"n" * 4097)
 REASONS = ("", "w" * 256, "w" * 257)
 TRIO, DUO = EXECUTORS, EXECUTORS[:2]
 EVEN, SOON = (5000, 5000), (20, 40, 60)
@@ -51,6 +52,7 @@ EXPECTED = {
     *("AuthorizationMismatch", "AuthorizationNotApproved", "AuthorizationExpiresBeforeFinish"),
     *("UnknownAuthorization", "TaskReasonTooLong", "InvalidResult", "UnexpectedResultFile"),
     *("ResultFileNotOfExecutor", "ResultFileNotGranted", "UnknownFile", "FileExpired"),
+    *("RowsNoted", "InvalidNote"),
     *("ConcurrencyChanged", "Credited", "Withdrawn", "NothingToWithdraw"),
 }
 
@@ -145,6 +147,12 @@ class TaskMachine(Machine):
         result = random.choice([RESULT, RESULT, RESULT, b"other", b"", b"r" * 16385])
         self.play.step("report", who, task_id, result, random.choice([None, 0, 1, 1, 3, -1]))
 
+    @precondition(lambda self: self.any(PROCESSING))
+    @rule(random=CHOICES)
+    def note(self, random: Random) -> None:
+        task_id, who = self.pick(random, PROCESSING), random.choice(ANYBODY)
+        self.play.step("call", "note_rows", who, task_id, random.choice(NOTES))
+
     @rule(random=CHOICES)
     def grant(self, random: Random) -> None:
         task_id, applier = self.pick(random, CONFIRMING), random.choice((*EXECUTORS, "requester"))
@@ -202,6 +210,7 @@ class TaskMachine(Machine):
             report,
             report,
             report,
+            note,
             grant,
             borrow,
             revoke,

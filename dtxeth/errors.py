@@ -21,6 +21,7 @@
     ├── PolicyError                           a data owner's rule forbids it
     └── TaskError                             a task ended otherwise than Finished
         └── PeerError                         a peer was silent, or sent what the protocol forbids; names it
+            └── PeerRestarted                 a peer began anew, so that the run has to as well
 
 All of them read as one line that names the thing, its value and the remedy. The command line prints that line
 and exits with :attr:`DtxethError.exit_status`.
@@ -192,3 +193,10 @@ class PeerError(TaskError):
 
     def __reduce__(self) -> tuple[type[PeerError], tuple[str, str]]:
         return type(self), (self.peer, self.reason)
+
+
+class PeerRestarted(PeerError):  # noqa: N818 - what happened, not a mistake
+    """A peer came back after a crash, and begins the session anew; what the run had reached stays in its journal.
+
+    Remedy: Executors open the session again and go on from their journals; wherever else it ends, do that by hand.
+    """

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgpack
 
-from dtxeth.errors import InputError, PeerError
+from dtxeth.errors import InputError, PeerError, TaskError
 
 MAX_PAYLOAD: Final = 256 * 1024 * 1024
 """Longest payload in bytes: one 3072-bit ciphertext for each of 340,000 rows."""
@@ -138,7 +138,7 @@ class Channel:
             frame = msgpack.packb([self._next_out[peer], _ABORT, payload])
             try:
                 self._link.put(peer, frame, 0.0)
-            except (TimeoutError, OSError):
+            except (TimeoutError, OSError, TaskError):
                 continue  # a peer that takes nothing any more finds out by its own timeout
         self.close()
 

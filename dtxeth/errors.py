@@ -17,6 +17,7 @@
     │   ├── NodeError                         one storage node failed, refused or lied; names it
     │   ├── IntegrityError                    bytes do not match what the chain or the manifest says
     │   ├── NotEnoughNodesError               fewer usable nodes than the redundancy needs
+    │   ├── VersionError                      a node speaks another version of the storage API
     │   └── BusyError                         a node has too much to do, or was asked too often
     ├── PolicyError                           a data owner's rule forbids it
     └── TaskError                             a task ended otherwise than Finished
@@ -156,6 +157,13 @@ class BusyError(StorageError):
     """A node has too much to do, or was asked too often.
 
     Remedy: Try again after some seconds, or ask less often.
+    """
+
+
+class VersionError(StorageError):
+    """A storage node speaks another version of the storage API.
+
+    Remedy: Bring both to the same release of dtxeth; the older one has to be updated.
     """
 
 

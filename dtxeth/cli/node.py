@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dtxeth.chain.rows import NodeRow, SlashRow
+from dtxeth.cli import daemon
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
 from dtxeth.cli.output import show_record
 from dtxeth.cli.tables import (
@@ -28,8 +29,12 @@ from dtxeth.errors import UnknownNameError
 from dtxeth.roles import MemberNetwork
 
 app = typer.Typer(
-    name="node", no_args_is_help=True, help="Storage nodes and executors: their health, stake and leaving."
+    name="node",
+    no_args_is_help=True,
+    help="Nodes: run them as processes; storage nodes' health, stake and leaving.",
 )
+for command in (daemon.init, daemon.run, daemon.status, daemon.stop, daemon.rotate):
+    app.command()(command)
 
 Name = Annotated[str, typer.Argument(help="Name of a storage node of this network.")]
 

@@ -13,6 +13,9 @@ from dtxeth.chain.bindings.types import Acknowledgement
 from dtxeth.errors import InputError
 from dtxeth.storage.requests import Credentials
 
+VERSION: Final = 1
+"""Of this API; it counts up with every change that the other side has to know of."""
+
 CLAIM_SIZE: Final = 92
 """Bytes of an encoded claim."""
 
@@ -24,10 +27,12 @@ class NodeStatus:
     Attributes:
         capacity: Bytes it offers.
         used: Bytes it holds or has staged.
+        version: Of the API that it speaks.
     """
 
     capacity: int
     used: int
+    version: int = VERSION
 
     @property
     def free(self) -> int:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from dtxeth.chain.bindings.types import Acknowledgement
-from dtxeth.errors import InputError, IntegrityError
+from dtxeth.errors import InputError, IntegrityError, VersionError
 from dtxeth.storage import api, wire
 from dtxeth.storage.api import Claim, NodeStatus
 from dtxeth.storage.pieces import SLICE_SIZE
@@ -58,10 +58,21 @@ class HttpStorageNode:
         self.url = self._connection.url
 
     def status(self) -> NodeStatus:
-        """See :meth:`StorageNodeApi.status`."""
+        """See :meth:`StorageNodeApi.status`.
+
+        Raises:
+            VersionError: The node speaks another version of the API.
+        """
         document = self._record("GET", "/status")
         match document:
-            case {"capacity": int(capacity), "used": int(used)} if capacity >= 0 and used >= 0:
+            case {"version": int(version)} if version != api.VERSION:
+                raise VersionError(
+                    f"storage node {self.url} speaks version {version} of the storage API, this is version "
+                    f"{api.VERSION}: bring both to one release of dtxeth"
+                )
+            case {"capacity": int(capacity), "used": int(used), "version": int()} if (
+                capacity >= 0 and used >= 0
+            ):
                 return NodeStatus(capacity, used)
         raise self._connection.liar("a status that is none")
 

@@ -28,11 +28,10 @@ class Server:
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = url_of(listener)
         self._server = _Uvicorn(_configuration(app, limits))
         self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name=f"http {port}", daemon=True
+            target=self._server.run, args=([listener],), name=f"http {self.url}", daemon=True
         )
         self._thread.start()
 
@@ -66,6 +65,15 @@ def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, limits: Limits |
     Raises:
         ConfigError: The address cannot be had.
     """
+    return Server(app, listen(host, port), limits or Limits())
+
+
+def listen(host: str, port: int = 0) -> socket.socket:
+    """Take an address for a :class:`Server`, before there is anything to serve.
+
+    Raises:
+        ConfigError: The address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -73,7 +81,13 @@ def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, limits: Limits |
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen at {host} port {port}: {error}; choose another one") from None
-    return Server(app, listener, limits or Limits())
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """URL of what listens there."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _configuration(app: ASGIApp, limits: Limits) -> uvicorn.Config:

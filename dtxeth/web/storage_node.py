@@ -41,6 +41,7 @@ class Status(BaseModel):
 
     capacity: int = Field(description="Bytes that it offers.")
     used: int = Field(description="Bytes that it holds or has staged.")
+    version: int = Field(description="Version of this API.")
 
 
 class Signature(BaseModel):
@@ -65,7 +66,7 @@ def storage_node_app(service: StorageNodeApi, limits: Limits | None = None) -> F
     @app.get("/status", tags=["state"], summary="Tell capacity and use")
     async def status() -> Status:
         told = await threads.do(service.status)
-        return Status(capacity=told.capacity, used=told.used)
+        return Status(capacity=told.capacity, used=told.used, version=told.version)
 
     @app.put(
         api.PIECE,

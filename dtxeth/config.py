@@ -118,6 +118,8 @@ class OwnerConfig(TomlConfig):
     """Accounts that may be handed the files; by default the executors of the owner's own network process."""
     max_tasks: int = Field(default=16, ge=0)
     """Tasks of a kind that one file may take part in."""
+    leave_one_out: bool = False
+    """Whether models may be evaluated by leaving out one row at a time."""
     challenges_per_day: float = Field(default=4.0, ge=0, le=1440)
     """How often each holding of a file is challenged, on average, at random times; 0 for never."""
     offline_grace_seconds: int = Field(default=3600, ge=0)

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dtxeth.cli.output import err
+from dtxeth.learning.progress import Step
 from dtxeth.roles import MemberNetwork
+
+SHOWN = ("auc", "accuracy", "log_loss", "rmse", "r2")
+"""Metrics of live evaluation that a bar has room for."""
 
 
 @contextmanager
@@ -23,12 +27,16 @@ def progress_bar() -> Iterator[Progress]:
 def followed(network: MemberNetwork) -> Iterator[None]:
     """Show the rounds of running tasks while waiting."""
     with progress_bar() as progress:
-        bars: dict[int, TaskID] = {}
+        bars: dict[tuple[int, str], TaskID] = {}
 
-        def follow(task_id: int, rounds: int, most: int) -> None:
-            if task_id not in bars:
-                bars[task_id] = progress.add_task(f"task {task_id}: rounds", total=most)
-            progress.update(bars[task_id], completed=rounds)
+        def follow(task_id: int, step: Step) -> None:
+            key = task_id, step.stage
+            if key not in bars:
+                bars[key] = progress.add_task(f"task {task_id}, {step.stage}: rounds", total=step.most)
+            progress.update(bars[key], completed=step.rounds)
+            if step.metrics is not None:
+                text = "  ".join(f"{name} {step.metrics[name]:.4f}" for name in SHOWN if name in step.metrics)
+                progress.update(bars[key], description=f"task {task_id}, {step.stage}: {text}")
 
         network.on_progress = follow
         yield

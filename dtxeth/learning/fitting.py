@@ -7,20 +7,26 @@ the task when nothing but positions of rows has been said.
 
 from __future__ import annotations
 
-import secrets as entropy
+import time
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from dtxeth.errors import DataError
 from dtxeth.learning import fixedpoint
+from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.part import Label, ModelPart, Moments
 from dtxeth.learning.policy import Floors
+from dtxeth.learning.progress import Step, Watcher
 from dtxeth.learning.screening import screen
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.splits import Positions
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Fit, Progress, Ring, fit
+from dtxeth.learning.vertical import Fit, Ring, fit
 from dtxeth.transport.channel import Channel
+
+MAIN: Final = "model"
+"""Stage of the task's model; those of its folds are ``"fold 1"`` and so on."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,25 @@ class Design:
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model at one party: its part, and how the fit went."""
+    """A fitted model at one party.
 
+    Attributes:
+        design: Rows that it was fitted on.
+        part: The party's share of it.
+        fit: How the fit went.
+        rounds: The round that it is of: the best one with live evaluation, else the last.
+        curve: What live evaluation found, at the active party.
+    """
+
+    design: Design
     part: ModelPart
     fit: Fit
+    rounds: int
+    curve: list[dict[str, Any]]
 
 
 def prepare(
-    channel: Channel, table: Table, rows: Positions, spec: TaskSpec, floors: Floors, key_bits: int
+    channel: Channel, table: Table, rows: Positions, spec: TaskSpec, floors: Floors, stage: str
 ) -> Design:
     """Agree with all peers on the rows that a model is fitted on, and make them ready.
 
@@ -61,7 +78,7 @@ def prepare(
         rows: Positions of those that the model may be trained on.
         spec: The task's spec.
         floors: What the owners demand.
-        key_bits: Length of the modulus that sums must fit.
+        stage: Name of the model in messages: ``"model"``, or ``"fold 3"``, counted from 1.
 
     Raises:
         PolicyError: A batch has fewer rows than the floor.
@@ -71,10 +88,13 @@ def prepare(
     """
     allowed = table.keep(rows.tolist())
     used = allowed.keep(screen(channel, allowed.values, spec.batch_size, floors))
-    moments = Moments.of(used.values, used.features)
+    what = "" if stage == MAIN else f" of {stage}"
+    moments = Moments.of(used.values, used.features, what)
     values = moments.standardise(used.values)
-    fixedpoint.check_headroom(values, spec.precision, len(channel.peers) + 1, key_bits)
-    target, label = (None, None) if used.label is None else _target(used.label, used.classes, spec.label)
+    fixedpoint.check_headroom(values, spec.precision, len(channel.peers) + 1, spec.key_bits)
+    target, label = None, None
+    if used.label is not None:
+        target, label = _target(used.label, used.classes, spec, what)
     return Design(used, values, target, moments, label)
 
 
@@ -84,7 +104,9 @@ def fit_model(
     spec: TaskSpec,
     secrets: TaskSecrets,
     task: bytes,
-    progress: Progress | None = None,
+    stage: str,
+    live: LiveEvaluation | None = None,
+    watcher: Watcher | None = None,
 ) -> Model:
     """Fit a model together with the peers.
 
@@ -94,30 +116,51 @@ def fit_model(
         spec: The task's spec.
         secrets: Secrets of this model alone: no two models share start weights or masks.
         task: Identifies the task.
-        progress: Called after every round with (round, of, seconds).
+        stage: Name of the model for ``watcher``.
+        live: Evaluates the model while it is trained.
+        watcher: Called after every round.
 
     Raises:
         PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
         TaskError: Training diverged.
     """
-    fitted = fit(ring, design.values, design.target, spec, secrets, progress)
-    part = ModelPart(
-        algorithm=spec.algorithm,
-        task=task.hex(),
-        features=list(design.table.features),
-        weights=fitted.weights.tolist(),
-        moments=design.moments,
-        label=design.label,
-        salt=entropy.token_hex(32),
-    )
-    return Model(part, fitted)
+    salt = secrets.derive(32, "part salt").hex()
+    began = time.perf_counter()
+
+    def part_of(weights: Matrix) -> ModelPart:
+        return ModelPart(
+            algorithm=spec.algorithm,
+            task=task.hex(),
+            features=list(design.table.features),
+            weights=weights.tolist(),
+            moments=design.moments,
+            label=design.label,
+            salt=salt,
+        )
+
+    def watch(done: int, weights: Matrix, ended: bool) -> bool:
+        stop, metrics = False, None
+        if live is not None and live.turn(done, ended):
+            stop = live.evaluate(done, part_of(weights))
+            metrics = live.curve[-1] if live.curve else None
+        if watcher is not None:
+            watcher(Step(stage, done, spec.max_rounds, time.perf_counter() - began, metrics))
+        return stop
+
+    fitted = fit(ring, design.values, design.target, spec, secrets, watch=watch)
+    if live is None or live.best is None:
+        return Model(design, part_of(fitted.weights), fitted, fitted.rounds, [])
+    rounds, part = live.best
+    return Model(design, part, fitted, rounds, live.curve)
 
 
-def _target(values: Matrix, classes: tuple[str, str] | None, column: str) -> tuple[Matrix, Label]:
+def _target(
+    values: Matrix, classes: tuple[str, str] | None, spec: TaskSpec, what: str
+) -> tuple[Matrix, Label]:
     """Return the target t of the residual, and how z becomes a prediction (see :mod:`vertical`)."""
-    mean, deviation = float(values.mean()), float(values.std())
+    mean, deviation, column = float(values.mean()), float(values.std()), spec.label
     if deviation == 0:
-        raise DataError(f"label {column!r} has the same value in all {len(values)} rows to train on")
+        raise DataError(f"label {column!r} has the same value in all {len(values)} common rows{what}")
     if classes is not None:
         return values - mean, Label(column=column, offset=4 * (mean - 0.5), scale=1.0, classes=classes)
     return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)

@@ -24,13 +24,13 @@ class Moments(BaseModel):
     deviations: list[float] = Field(repr=False)
 
     @classmethod
-    def of(cls, values: Matrix, features: tuple[str, ...]) -> Self:
-        """Measure ``values``, shape (rows, features).
+    def of(cls, values: Matrix, features: tuple[str, ...], what: str) -> Self:
+        """Measure ``values``, shape (rows, features); ``what`` names the rows in the message.
 
         Raises:
             DataError: A column is constant over these rows.
         """
-        refuse_constant(values, features, "the common rows")
+        refuse_constant(values, features, "the common rows", what)
         return cls(means=values.mean(axis=0).tolist(), deviations=values.std(axis=0).tolist())
 
     def standardise(self, values: Matrix) -> Matrix:

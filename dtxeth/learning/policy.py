@@ -61,6 +61,8 @@ class Policy:
             publishes a task names its executors, and an executor reads the file in the clear.
         max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
             rows.
+        leave_one_out: Whether tasks may be evaluated by leaving out one row at a time: two models that differ by
+            one row tell about that row.
 
     Raises:
         ConfigError: A floor that is out of range.
@@ -72,6 +74,7 @@ class Policy:
     algorithms: frozenset[str] | None = None
     executors: frozenset[str] | None = None
     max_tasks: int = 16
+    leave_one_out: bool = False
 
     def __post_init__(self) -> None:
         if self.min_rows is not None and self.min_rows < 1:
@@ -99,6 +102,12 @@ class Policy:
         if self.algorithms is not None and spec.algorithm not in self.algorithms:
             allowed = ", ".join(sorted(self.algorithms)) or "none"
             raise PolicyError(f"algorithm {spec.algorithm} is not allowed by the owner, allowed: {allowed}")
+        if (
+            spec.evaluation is not None
+            and spec.evaluation.method == "leave-one-out"
+            and not self.leave_one_out
+        ):
+            raise PolicyError("evaluation leave-one-out is not allowed by the owner: use folds or a split")
         limit = self.max_tasks
         if spec.kind == "predict" and features is not None:
             limit = min(limit, features - 1)

@@ -65,3 +65,21 @@ def collect(channel: Channel, part: ModelPart, label: Label, values: Matrix) -> 
     if label.classes is None:
         return predicted
     return 1 / (1 + np.exp(-np.clip(predicted, -700, 700)))
+
+
+def open_predictions(channel: Channel, active: str, part: ModelPart, values: Matrix) -> Matrix | None:
+    """Let the active party predict rows; return the predictions there, ``None`` elsewhere.
+
+    Args:
+        channel: This party's channel.
+        active: The party that has the label.
+        part: This party's share of the model.
+        values: Its features of the rows, in original units; shape (rows, features).
+
+    Raises:
+        PeerError: A peer was silent, gave up, or sent something malformed.
+    """
+    if part.label is None:
+        send_scores(channel, active, part, values)
+        return None
+    return collect(channel, part, part.label, values)

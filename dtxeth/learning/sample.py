@@ -8,10 +8,10 @@ import io
 from dtxeth.errors import DataError
 from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.policy import Policy
+from dtxeth.learning.progress import Watcher
 from dtxeth.learning.session import Training, train
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Table
-from dtxeth.learning.vertical import Progress
 from dtxeth.transport.channel import Channel
 
 _LONGEST_HEADER = 1 << 20
@@ -23,7 +23,7 @@ def train_on_sample(
     spec: TaskSpec,
     policy: Policy,
     context: TaskContext,
-    progress: Progress | None = None,
+    progress: Watcher | None = None,
 ) -> Training:
     """Train on a CSV file; the party whose file has the label column is the active one.
 
@@ -33,7 +33,7 @@ def train_on_sample(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
-        progress: Called after every round with (round, of, seconds).
+        progress: Called after every round of every model.
 
     Raises:
         DataError: The file is not a table that fits the spec; or not exactly one party has the label.

@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
 from dtxeth.errors import DataError, InputError
 from dtxeth.learning.alignment import align
-from dtxeth.learning.fitting import fit_model, prepare
+from dtxeth.learning.evaluation import Plan, agree_on_report, report_on
 from dtxeth.learning.handshake import (
     Commitment,
     Hello,
@@ -29,14 +27,16 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
+from dtxeth.learning.live import check_views
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors, Policy, strictest
 from dtxeth.learning.predict import Prediction, collect, send_scores
 from dtxeth.learning.privacy import Account
+from dtxeth.learning.progress import Watcher
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Progress, Ring, partition
+from dtxeth.learning.vertical import Ring, partition
 from dtxeth.transport.channel import Channel
 
 
@@ -50,6 +50,9 @@ class Training:
         report: ``result`` decoded, with this party's own seconds and bytes sent, and the engine.
         ids: The rows trained on, in the common order; private to the party.
         start: The start weights, for retracing the run in the clear (:mod:`dtxeth.learning.plain`); secret.
+        evaluation: What the requester gets besides, canonical JSON whose hash is in ``result``; at the active party,
+            if the spec asks for evaluation.
+        tested: The rows that each evaluation model was tested on; private to the party.
     """
 
     part: ModelPart
@@ -57,6 +60,8 @@ class Training:
     report: dict[str, Any]
     ids: tuple[str, ...] = field(repr=False)
     start: Matrix = field(repr=False)
+    evaluation: bytes | None = field(default=None, repr=False)
+    tested: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
 
 def train(
@@ -66,7 +71,7 @@ def train(
     spec: TaskSpec,
     policy: Policy,
     context: TaskContext,
-    progress: Progress | None = None,
+    progress: Watcher | None = None,
     secret: bytes | None = None,
 ) -> Training:
     """Train a model together with the peers of ``channel``.
@@ -78,7 +83,7 @@ def train(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
-        progress: Called after every round with (round, of, seconds).
+        progress: Called after every round of every model.
         secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
 
     Raises:
@@ -94,16 +99,17 @@ def train(
         policy.floors(len(table.features)).check_rows(len(table), "the table")
         hellos = greet(channel, active, table, spec, context, policy, model="")
         floors = floors_of(hellos)
+        passive = [hello.features for party, hello in hellos.items() if party != active]
+        check_views(spec.live, spec.evaluation is not None, spec.max_rounds, min(passive, default=1))
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
+        plan = Plan.of(channel, active, aligned, spec, strictest(floors.values()), context.task, secrets)
         # only tests get a spec past validation that names a shorter key
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
-        strict = strictest(floors.values())
-        design = prepare(channel, aligned, np.arange(len(aligned)), spec, strict, spec.key_bits)
         features = tuple(hellos[party].features for party in parties)
         ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
-        model = fit_model(ring, design, spec, secrets, context.task, progress)
+        model, folds = plan.run(ring, secrets, progress)
         fitted = model.fit
 
         mine = Commitment(commitment=model.part.commitment, rounds=fitted.rounds, converged=fitted.converged)
@@ -113,19 +119,31 @@ def train(
             "rounds": fitted.rounds,
             "converged": fitted.converged,
             "aligned_rows": len(aligned),
-            "rows": len(design.table),
+            "rows": len(model.design.table),
             "key_bits": spec.key_bits,
-            **_privacy_account(spec, len(design.table)),
+            **_privacy_account(spec, len(model.design.table)),
             "parties": [
                 _describe(party, hellos[party], floors[party], commitments[party]) for party in parties
             ],
         }
+        evaluated = None
+        if spec.live is not None or spec.evaluation is not None:
+            evaluated = report_on(plan, model, folds, summary, secrets) if channel.name == active else None
+            summary["report"] = agree_on_report(channel, active, evaluated)
     own = {
         "seconds": time.perf_counter() - began,
         "bytes_sent": channel.bytes_sent,
         "engine": f"paillier-{spec.key_bits} gmpy2",
     }
-    return Training(model.part, canonical_json(summary), summary | own, design.table.ids, fitted.start)
+    return Training(
+        model.part,
+        canonical_json(summary),
+        summary | own,
+        model.design.table.ids,
+        fitted.start,
+        evaluated,
+        tuple(tuple(aligned.ids[row] for row in fold.rows) for fold in folds),
+    )
 
 
 def predict(

@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from dtxeth.errors import ConfigError, UnknownNameError
-from dtxeth.learning.live import Live
 from dtxeth.learning.privacy import Privacy, check_combination
-from dtxeth.learning.splits import Evaluation
+from dtxeth.learning.settings import Evaluation, Live
 
 ALGORITHMS: Final = ("linear-vl", "logistic-vl")
 """Vertical linear regression, and vertical logistic regression with the first-order sigmoid."""
@@ -87,6 +86,16 @@ class TaskSpec(BaseModel):
         except ValidationError as error:
             raise ConfigError(f"task setting {_first_complaint(error)}") from None
         check_combination(self)
+        if self.id == self.label:
+            raise ConfigError(f"task setting label is {self.label!r}, the id column too: name another column")
+        if self.evaluation is not None and self.evaluation.stratified and not self.logistic:
+            raise ConfigError(
+                "task setting evaluation.stratified is True: quantities have no classes, drop it"
+            )
+        if self.class_weight is not None and not self.logistic:
+            raise ConfigError(
+                f"task setting class_weight is {self.class_weight!r}: quantities have no classes"
+            )
 
     def to_json(self) -> bytes:
         """Encode as canonical JSON: equal specs give equal bytes."""

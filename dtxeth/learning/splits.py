@@ -8,49 +8,21 @@ second class, to within one row, and nothing else: all drawings with these count
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from dtxeth.errors import DataError, PeerError
 from dtxeth.learning.secrets import TaskSecrets
+from dtxeth.learning.settings import Evaluation
 from dtxeth.learning.table import Matrix
 from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
 
 Positions = NDArray[np.int64]
 """Positions among the rows trained on, in the common order, ascending."""
-
-MAX_FOLDS: Final = 100
-
-
-class Evaluation(BaseModel):
-    """How a model is evaluated: by models of the same kind, trained beside it on some of the rows.
-
-    Attributes:
-        method: One random ``"split"``, ``"folds"``, or ``"leave-one-out"``, which every owner's policy must allow.
-        folds: Number of folds; every row is tested once.
-        share: Share of the rows that a split tests.
-        stratified: Whether every part has its share of both classes; ``None``: for logistic models.
-        shuffle: Whether rows are drawn at random; otherwise parts are consecutive in the common order, which is
-            random to everybody already. Stratified parts are always drawn at random.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-    method: Literal["split", "folds", "leave-one-out"] = "folds"
-    folds: int = Field(default=5, ge=2, le=MAX_FOLDS)
-    share: float = Field(default=0.2, ge=0.01, le=0.5)
-    stratified: bool | None = None
-    shuffle: bool = True
-
-    @model_validator(mode="after")
-    def _stratified_is_shuffled(self) -> Evaluation:
-        if self.stratified and not self.shuffle:
-            raise ValueError("stratified parts are drawn at random: in order they would tell the classes")
-        return self
 
 
 class Parts(Message):
@@ -62,6 +34,7 @@ class Parts(Message):
 def split(
     channel: Channel,
     active: str,
+    name: str,
     evaluation: Evaluation,
     rows: int,
     classes: Matrix | None,
@@ -73,7 +46,8 @@ def split(
     Args:
         channel: This party's channel.
         active: The party that has the label.
-        evaluation: What the spec asks for, ``stratified`` decided.
+        name: Tells apart the splits of a task.
+        evaluation: What to do, ``stratified`` decided.
         rows: Number of rows.
         classes: Class of each row, at the active party of a logistic task.
         task: Identifies the task: seeds what is not stratified.
@@ -90,7 +64,7 @@ def split(
     if evaluation.method == "leave-one-out":
         return [np.array([row]) for row in range(rows)]
     if not evaluation.stratified:
-        order = TaskSecrets(bytes(32), task).permutation(rows, "split")
+        order = TaskSecrets(bytes(32), task).permutation(rows, "split", name)
         return _tested(_part([np.array(order)], evaluation), evaluation)
     if channel.name != active:
         theirs = receive(channel, active, "parts", Parts).parts
@@ -103,7 +77,7 @@ def split(
     fewest = min(map(len, groups))
     if fewest < max(count, 2):
         raise DataError(f"a class has {fewest} common rows, the evaluation has {count} parts: use fewer")
-    drawn = [group[secrets.permutation(len(group), "parts", i)] for i, group in enumerate(groups)]
+    drawn = [group[secrets.permutation(len(group), "parts", name, i)] for i, group in enumerate(groups)]
     parts = _part(drawn, evaluation)
     for peer in channel.peers:
         send(channel, peer, "parts", Parts(parts=parts.tolist()))

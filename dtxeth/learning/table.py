@@ -105,12 +105,12 @@ class Table:
         return Table(ids, self.features, self.values[chosen], label, self.classes)
 
 
-def refuse_constant(values: Matrix, features: Sequence[str], name: str) -> None:
-    """Raise :class:`DataError` when a column of ``values`` has the same value in all rows."""
+def refuse_constant(values: Matrix, features: Sequence[str], name: str, what: str = "") -> None:
+    """Raise :class:`DataError` when a column of ``values`` has the same value in all rows, which ``what`` names."""
     for column, low, high in zip(features, values.min(axis=0), values.max(axis=0), strict=True):
         if low == high:
             raise DataError(
-                f"{name}: column {column!r} has the same value in all {len(values)} rows: remove it"
+                f"{name}: column {column!r} has the same value in all {len(values)} rows{what}: remove it"
             )
 
 

@@ -57,6 +57,9 @@ CURVATURE: Final = {"linear-vl": 1.0, "logistic-vl": 0.25}
 Progress = Callable[[int, int, float], None]
 """Called after every round with (rounds done, rounds at most, seconds since the start)."""
 
+Watch = Callable[[int, Matrix, bool], bool]
+"""Called after every round with (rounds done, own weights, whether it was the last); the same at every party."""
+
 
 class Ciphers(Message):
     """A vector of ciphertexts, fixed width, under the key that the protocol prescribes at this point."""
@@ -139,6 +142,7 @@ def fit(
     spec: TaskSpec,
     secrets: TaskSecrets,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """Train this party's weights together with the others.
 
@@ -149,6 +153,7 @@ def fit(
         spec: Task settings.
         secrets: Source of start weights and masks.
         progress: Called after every round.
+        watch: Decides after every round whether to stop.
 
     Raises:
         ConfigError: The fixed-point sums could overflow the key.
@@ -179,6 +184,8 @@ def fit(
         done += 1
         if progress is not None:
             progress(done, spec.max_rounds, time.perf_counter() - began)
+        if watch is not None and watch(done, weights, converged or done == spec.max_rounds):
+            break
     return Fit(start, weights, done, converged)
 
 

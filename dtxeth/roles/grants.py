@@ -16,8 +16,9 @@ from dtxeth.storage.seal import FILE_KEY_SIZE
 
 
 def pack(file_key: bytes, policy: Policy) -> bytes:
-    """Join a file key and the floors and the task limit of a policy."""
-    return file_key + bytes(msgpack.packb([policy.min_rows, policy.max_leverage, policy.max_tasks]))
+    """Join a file key and the limits of a policy."""
+    limits = [policy.min_rows, policy.max_leverage, policy.max_tasks, policy.leave_one_out]
+    return file_key + bytes(msgpack.packb(limits))
 
 
 def unpack(secret: bytes) -> tuple[bytes, Policy]:
@@ -31,10 +32,12 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
     except (ValueError, msgpack.UnpackException):
         limits = None
     match limits:
-        case [min_rows, float(max_leverage), max_tasks] if (
+        case [min_rows, float(max_leverage), max_tasks, bool(leave_one_out)] if (
             (min_rows is None or _is_count(min_rows, 1)) and 0 < max_leverage <= 1 and _is_count(max_tasks, 0)
         ):
-            policy = Policy(min_rows=min_rows, max_leverage=max_leverage, max_tasks=max_tasks)
+            policy = Policy(
+                min_rows=min_rows, max_leverage=max_leverage, max_tasks=max_tasks, leave_one_out=leave_one_out
+            )
             return secret[:FILE_KEY_SIZE], policy
     raise CryptoError(f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again")
 

@@ -145,6 +145,7 @@ def to_policy(config: OwnerConfig) -> Policy:
         algorithms=None if config.algorithms is None else frozenset(config.algorithms),
         executors=None if config.executors is None else frozenset(config.executors),
         max_tasks=config.max_tasks,
+        leave_one_out=config.leave_one_out,
     )
 
 
@@ -162,6 +163,7 @@ def _with_policy(config: OwnerConfig, policy: Policy, manual: bool) -> OwnerConf
         "algorithms": None if policy.algorithms is None else sorted(policy.algorithms),
         "executors": None if policy.executors is None else sorted(policy.executors),
         "max_tasks": policy.max_tasks,
+        "leave_one_out": policy.leave_one_out,
     }
     return OwnerConfig.of("the policy", **config.model_dump() | rules)
 

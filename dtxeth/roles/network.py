@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ import structlog
 from dtxeth.chain import Chain, Contracts, EventIndex, Page
 from dtxeth.chain.rows import NodeRow, R
 from dtxeth.errors import ChainUnavailableError, DtxethError, TaskError, UnknownNameError
+from dtxeth.learning.progress import Step
 from dtxeth.roles.health import NetworkHealth, NodeHealth, network_health, node_health
 from dtxeth.storage import StorageNodeApi
 from dtxeth.transport.channel import Channel, memory_channels
@@ -69,7 +70,7 @@ class Network:
         index: Index of the deployment's events.
 
     Attributes:
-        on_progress: Called with (task, rounds done, rounds at most) as training goes on here.
+        on_progress: Called with (task, step) as training goes on here.
         place: Where this process's node is to be reached from elsewhere; None if it is reached in the process alone.
         moved_at: When the workers last did something, in seconds of the monotonic clock; likewise ``seen_at``, when
             they last had a look.
@@ -79,7 +80,8 @@ class Network:
         self.chain = chain
         self.contracts = contracts
         self.index = index
-        self.on_progress: Callable[[int, int, int], None] | None = None
+        self.on_progress: Callable[[int, Step], None] | None = None
+        self._curves: dict[int, dict[int, Mapping[str, float]]] = {}
         self.place: Place | None = None
         self.moved_at = self.seen_at = time.monotonic()
         self._workers: list[Worker] = []
@@ -166,10 +168,17 @@ class Network:
         """Tell a waiting :meth:`wait` that background work has ended."""
         self._woken.set()
 
-    def tell_progress(self, task_id: int, rounds: int, most: int) -> None:
+    def tell_progress(self, task_id: int, step: Step) -> None:
         """Say how far a task has come."""
+        if step.metrics is not None:
+            self._curves.setdefault(task_id, {})[step.rounds] = step.metrics
         if self.on_progress is not None:
-            self.on_progress(task_id, rounds, most)
+            self.on_progress(task_id, step)
+
+    def curve(self, task_id: int) -> list[Mapping[str, float]]:
+        """What live evaluation has found so far of a task whose active executor runs here."""
+        curve = self._curves.get(task_id, {})
+        return [curve[rounds] for rounds in sorted(curve)]
 
     def pump(self) -> bool:
         """Take in new blocks and let every worker do what it can do now.

@@ -13,6 +13,7 @@ from dtxeth.errors import PeerError
 from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.predict import Prediction
+from dtxeth.learning.progress import Step
 from dtxeth.learning.sample import train_on_sample
 from dtxeth.learning.session import predict
 from dtxeth.learning.spec import TaskSpec, canonical_json
@@ -100,8 +101,8 @@ class Run:
             raise PeerError(active, "names a result that it did not store; the task cannot be reported")
         return file_id
 
-    def _progress(self, rounds: int, most: int, seconds: float) -> None:
-        self.executor.network.tell_progress(self.task_id, rounds, most)
+    def _progress(self, step: Step) -> None:
+        self.executor.network.tell_progress(self.task_id, step)
 
     def _context(self) -> TaskContext:
         files = self.executor.contracts.file_registry

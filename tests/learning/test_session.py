@@ -325,7 +325,7 @@ def test_parties_in_processes_of_their_own_find_the_same() -> None:
             spec,
             Policy(),
             context_of(TABLES),
-            progress=(lambda done, of, seconds: rounds.append(done)) if name == ACTIVE else None,
+            progress=(lambda step: rounds.append(step.rounds)) if name == ACTIVE else None,
         )
 
     isolated = run_parties({name: lambda name=name: program(name) for name in TABLES})

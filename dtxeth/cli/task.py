@@ -24,12 +24,15 @@ from dtxeth.cli.tables import (
     paged,
     show_page,
 )
+from dtxeth.cli.task_report import report
 from dtxeth.errors import ConfigError
 from dtxeth.roles import MemberNetwork, Task, TrainedModel, listing
 
 app = typer.Typer(
     name="task", no_args_is_help=True, help="Tasks: train, predict, wait, list, show, cancel, time out."
 )
+
+app.command()(report)
 
 Number = Annotated[int, typer.Argument(help="Number of the task.")]
 Files = Annotated[list[str], typer.Option("--file", help="File id; once for each party.")]
@@ -54,13 +57,47 @@ def train(
             "--set", help="Further setting KEY=VALUE, such as max_rounds=30, l2=0.1, batch_size=512."
         ),
     ] = None,
+    evaluate: Annotated[
+        str | None,
+        typer.Option(help="folds:5, split:0.2 (share to test) or leave-one-out; see `task report`."),
+    ] = None,
+    live: Annotated[
+        int | None, typer.Option(help="Evaluate on held-out rows every so many rounds; keep the best round.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="With --live: stop after so many evaluations that are no better.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="Fill missing values with the mean, median or most-frequent one.")
+    ] = None,
+    categorical: Annotated[
+        str | None, typer.Option(help="one-hot: take columns of words, a feature for each category.")
+    ] = None,
+    class_weight: Annotated[
+        str | None,
+        typer.Option(help="Rows of the first class that one of the second counts as; or balanced."),
+    ] = None,
+    warm_start: Annotated[
+        int | None, typer.Option(help="Start from the model of this training task.")
+    ] = None,
     reward: Reward = 0,
     no_wait: NoWait = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
     """Publish a training task and wait for the model; its parts stay with the executors."""
-    settings = dict(_setting(text) for text in setting or ())
+    settings = dict(_setting(text) for text in setting or ()) | {
+        name: value
+        for name, value in {
+            "evaluation": None if evaluate is None else _evaluation(evaluate),
+            "live": _live(live, patience),
+            "missing": missing,
+            "categorical": categorical,
+            "class_weight": None if class_weight is None else _number(class_weight),
+            "warm_start": warm_start,
+        }.items()
+        if value is not None
+    }
     with opened(home) as network:
         executors = (
             None if executor is None else [network.node_named(name, "executor").address for name in executor]
@@ -192,6 +229,33 @@ def _finish(network: MemberNetwork, task: Task[Any], no_wait: bool, as_json: boo
 def _show_predictions(table: pd.DataFrame, as_json: bool) -> None:
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     show_rows(rows, as_json=as_json, empty="the files have no id in common")
+
+
+def _evaluation(text: str) -> dict[str, Any]:
+    method, _, number = text.partition(":")
+    match method, _number(number):
+        case "leave-one-out", "":
+            return {"method": method}
+        case "folds", int(folds):
+            return {"method": method, "folds": folds}
+        case "split", float(share):
+            return {"method": method, "share": share}
+    raise ConfigError(f"evaluation {text!r} is not folds:5, split:0.2 or leave-one-out")
+
+
+def _live(every: int | None, patience: int | None) -> dict[str, int] | None:
+    if every is None:
+        if patience is not None:
+            raise ConfigError(f"--patience {patience} needs --live: say how often to evaluate")
+        return None
+    return {"every": every} if patience is None else {"every": every, "patience": patience}
+
+
+def _number(text: str) -> int | float | str:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        return text
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -48,6 +48,7 @@ class Training:
         part: Its share of the model; stays with the executor.
         result: Canonical JSON about the model, byte for byte the same at every party: what goes on chain.
         report: ``result`` decoded, with this party's own seconds and bytes sent, and the engine.
+        active: The party that has the label.
         ids: The rows trained on, in the common order; private to the party.
         start: The start weights, for retracing the run in the clear (:mod:`dtxeth.learning.plain`); secret.
         evaluation: What the requester gets besides, canonical JSON whose hash is in ``result``; at the active party,
@@ -58,6 +59,7 @@ class Training:
     part: ModelPart
     result: bytes
     report: dict[str, Any]
+    active: str
     ids: tuple[str, ...] = field(repr=False)
     start: Matrix = field(repr=False)
     evaluation: bytes | None = field(default=None, repr=False)
@@ -139,6 +141,7 @@ def train(
         model.part,
         canonical_json(summary),
         summary | own,
+        active,
         model.design.table.ids,
         fitted.start,
         evaluated,

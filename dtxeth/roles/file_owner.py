@@ -97,9 +97,8 @@ class FileOwner(FileKeeper):
             Id of the file.
         """
         days = (until - self.network.chain.now()) // DAY + 30
-        stored = self._store(
-            io.BytesIO(content), name, f"task {task_id}", content.count(b"\n") - 1, (), days, None
-        )
+        rows = content.count(b"\n") - 1 if name.endswith(".csv") else 0
+        stored = self._store(io.BytesIO(content), name, f"task {task_id}", rows, (), days, None)
         wrapped = self.wrap_for(reader, stored.id, task_id, Policy())
         authorizations = self.contracts.file_authorization
         authorizations.grant(stored.id, reader, task_id, wrapped, stored.expires_at, sender=self.account)

@@ -17,6 +17,7 @@ from dtxeth.roles.actor import Actor
 from dtxeth.roles.files import FileRef, file_id_of
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network
+from dtxeth.roles.report import EvaluationReport
 from dtxeth.roles.tasks import Task, TrainedModel, read_model, read_table
 
 DAY = 24 * 3600
@@ -115,6 +116,26 @@ class Requester(Actor):
                 return read_model(finished)
         raise UnknownNameError(f"task {task_id} is no finished training task: list the tasks to find one")
 
+    def report(self, model: TrainedModel | int) -> EvaluationReport:
+        """What evaluation found about a model of this requester's.
+
+        Args:
+            model: The model, or the number of its training task.
+
+        Raises:
+            UnknownNameError: No training task of this number has finished, or its spec asked for no evaluation.
+            PolicyError: It is another requester's.
+            IntegrityError: What is stored is not what the executors agreed on.
+        """
+        trained = self.model(model) if isinstance(model, int) else model
+        digest, file = trained.report.get("report"), trained.report.get("report_file")
+        if not isinstance(digest, str) or not isinstance(file, str):
+            raise UnknownNameError(
+                f"task {trained.task_id} was not evaluated: train with evaluation or live settings"
+            )
+        remote, _ = self.open_file(file, trained.task_id)
+        return EvaluationReport.read(remote.read(), digest)
+
     def task(self, task_id: int) -> Task[Any]:
         """The handle of a task published earlier."""
         train = self.contracts.task_registry.task_of(task_id).kind is Kind.TRAIN
@@ -163,6 +184,13 @@ class Requester(Actor):
             raise InputError(
                 f"{len(files)} files for {len(executors)} executors: give one file for each executor"
             )
+        for what, given in (
+            ("file", [file_id_of(file).hex() for file in files]),
+            ("executor", list(executors)),
+        ):
+            for one in given:
+                if given.count(one) > 1:
+                    raise InputError(f"{what} {one} is named twice: every party needs {what}s of its own")
         share, dust = divmod(FULL_SHARE, len(files))
         parties = [
             Party(executor=executor, file_id=file_id_of(file), share_bps=share + (dust if i == 0 else 0))

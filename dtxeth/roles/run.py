@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json
 
 from dtxeth.chain.bindings.events import PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import Kind
@@ -69,28 +71,30 @@ class Run:
             train_on_sample, self.channel, sample, self.spec, policy, self._context(), progress=self._progress
         )
         self.executor.keep(self.task_id, training)
-        return training.result, NO_FILE
+        result: dict[str, Any] = from_json(training.result)
+        if "report" not in result:
+            return training.result, NO_FILE
+        file_id = self._deliver(training.active, training.evaluation, "report.json")
+        return canonical_json(result | {"report_file": file_id.hex()}), NO_FILE
 
     def _predict(self, sample: bytes, policy: Policy) -> tuple[bytes, bytes]:
         part = self.executor.part(self.record.model_task_id)
         active = find_active(self.channel, part.label is not None)
         table = Table.from_csv(sample, self.spec.id, features=part.features)
         prediction = predict(self.channel, active, table, part, self.spec, policy, self._context())
-        if prediction is None:
-            file_id = self._await_delivery(active)
-        else:
+        content = None if prediction is None else _to_csv(self.spec.id, prediction)
+        file_id = self._deliver(active, content, "prediction.csv")
+        return canonical_json({"file": file_id.hex(), "task": self.task_id}), file_id
+
+    def _deliver(self, active: str, content: bytes | None, name: str) -> bytes:
+        """Store a file for the requester, at the active party; return its id at every party."""
+        if content is not None:
             file_id = self.executor.deliver(
-                _to_csv(self.spec.id, prediction),
-                "prediction.csv",
-                self.record.requester,
-                self.task_id,
-                self.record.finish_by,
+                content, name, self.record.requester, self.task_id, self.record.finish_by
             )
             for peer in self.channel.peers:
                 self.channel.send(peer, "delivered", file_id)
-        return canonical_json({"file": file_id.hex(), "task": self.task_id}), file_id
-
-    def _await_delivery(self, active: str) -> bytes:
+            return file_id
         file_id = self.channel.recv(active, "delivered")
         files = self.executor.contracts.file_registry
         if (

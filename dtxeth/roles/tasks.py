@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -67,6 +67,11 @@ class Task(Generic[R]):
     def status(self) -> TaskStatus:
         """Where the task stands."""
         return self.record.status
+
+    @property
+    def curve(self) -> list[Mapping[str, float]]:
+        """What live evaluation has found so far, if the executor that has the label runs in this process."""
+        return self.network.curve(self.task_id)
 
     def result(self, timeout: float = 3600.0) -> R:
         """Wait for the task to end and return what it made.

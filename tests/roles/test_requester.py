@@ -12,6 +12,7 @@ from dtxeth.chain import reverts
 from dtxeth.chain.bindings.types import TaskStatus
 from dtxeth.errors import InputError, PolicyError, TaskError, UnknownNameError
 from dtxeth.learning.policy import Policy
+from dtxeth.learning.progress import Step
 from dtxeth.roles import DataOwner, Deadlines, Executor, Requester, Task, TrainedModel
 from dtxeth.roles.tasks import read_table
 from tests.roles.town import ROWS, Town
@@ -28,15 +29,15 @@ class Story:
     lab: Requester
     task: Task[TrainedModel]
     model: TrainedModel
-    progress: list[tuple[int, int, int]]
+    progress: list[tuple[int, Step]]
     prediction: Task[pd.DataFrame]
     table: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
 def story(town: Town) -> Story:
-    progress: list[tuple[int, int, int]] = []
-    town.network.on_progress = lambda *event: progress.append(event)
+    progress: list[tuple[int, Step]] = []
+    town.network.on_progress = lambda task, step: progress.append((task, step))
     owner, lab = town.owner(), town.requester()
     files = town.files(owner)
     task = town.task(lab, files, reward=REWARD)
@@ -52,7 +53,10 @@ def test_the_circle_closes(story: Story) -> None:
     assert report["algorithm"] == "logistic-vl"
     assert (report["rounds"], report["key_bits"], report["aligned_rows"]) == (2, 2048, ROWS)
     assert [party["features"] for party in report["parties"]] in ([2, 3], [3, 2])
-    assert {event[:2] for event in story.progress} == {(story.task.task_id, 1), (story.task.task_id, 2)}
+    assert {(task, step.rounds) for task, step in story.progress} == {
+        (story.task.task_id, 1),
+        (story.task.task_id, 2),
+    }
 
     assert list(story.table.columns) == ["id", "ill"]
     assert set(story.table["id"]) == {f"P{number}" for number in range(ROWS)}

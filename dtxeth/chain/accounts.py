@@ -77,8 +77,16 @@ class Account:
         Returns:
             65 bytes: r, s, v.
         """
+        return self.sign_digest(_typed_digest(domain, types, message))
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Sign the digest of EIP-712 typed data, made by :mod:`dtxeth.chain.typed`.
+
+        Returns:
+            65 bytes: r, s, v.
+        """
         key = coincurve.PrivateKey(bytes(self._signer.key))
-        signature = key.sign_recoverable(_typed_digest(domain, types, message), hasher=None)
+        signature = key.sign_recoverable(digest, hasher=None)
         return signature[:64] + bytes([27 + signature[64]])
 
     def encryption_key(self, chain_id: int, version: int = 1, purpose: str = "files") -> X25519PrivateKey:
@@ -109,7 +117,15 @@ def recover_typed(
     Raises:
         CryptoError: If it is no signature at all.
     """
-    digest = _typed_digest(domain, types, message)
+    return recover_digest(_typed_digest(domain, types, message), signature)
+
+
+def recover_digest(digest: bytes, signature: bytes) -> str:
+    """Return the address whose key signed a digest of EIP-712 typed data; see :func:`recover_typed`.
+
+    Raises:
+        CryptoError: If it is no signature at all.
+    """
     try:
         r, s, v = signature[:32], signature[32:64], signature[64:]
         if v not in (b"\x1b", b"\x1c") or int.from_bytes(s, "big") > _HIGHEST_S:

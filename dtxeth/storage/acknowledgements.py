@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
-from dtxeth.chain.accounts import Account, recover_typed
+from dtxeth.chain.accounts import Account, recover_digest
 from dtxeth.chain.bindings.file_registry import FileRegistry
 from dtxeth.chain.bindings.types import Acknowledgement
+from dtxeth.chain.typed import FlatStruct, domain_separator
 from dtxeth.storage.api import Claim
 
-_TYPES = {
-    "Acknowledgement": [
-        {"name": "fileId", "type": "bytes32"},
-        {"name": "version", "type": "uint32"},
-        {"name": "owner", "type": "address"},
-        {"name": "node", "type": "address"},
-        {"name": "root", "type": "bytes32"},
-        {"name": "leafCount", "type": "uint32"},
-        {"name": "commitmentsRoot", "type": "bytes32"},
-        {"name": "blobCount", "type": "uint32"},
-        {"name": "size", "type": "uint64"},
-        {"name": "expiresAt", "type": "uint64"},
-        {"name": "deadline", "type": "uint64"},
-    ]
-}
+_ACKNOWLEDGEMENT: Final = FlatStruct(
+    "Acknowledgement",
+    (
+        ("bytes32", "fileId"),
+        ("uint32", "version"),
+        ("address", "owner"),
+        ("address", "node"),
+        ("bytes32", "root"),
+        ("uint32", "leafCount"),
+        ("bytes32", "commitmentsRoot"),
+        ("uint32", "blobCount"),
+        ("uint64", "size"),
+        ("uint64", "expiresAt"),
+        ("uint64", "deadline"),
+    ),
+)
 
 
 def sign_acknowledgement(
@@ -39,8 +41,7 @@ def sign_acknowledgement(
         claim: Version, roots and their counts, size, expiry.
         deadline: Last second at which the acknowledgement may be used.
     """
-    message = _message(file_id, owner, node.address, claim, deadline)
-    signature = node.sign_typed(_domain(file_registry), _TYPES, message)
+    digest = _digest(file_registry, file_id, owner, node.address, claim, deadline)
     return Acknowledgement(
         node=node.address,
         root=claim.root,
@@ -49,7 +50,7 @@ def sign_acknowledgement(
         blob_count=claim.blob_count,
         size=claim.size,
         deadline=deadline,
-        signature=signature,
+        signature=node.sign_digest(digest),
     )
 
 
@@ -67,30 +68,24 @@ def acknowledges(
     claimed = (claim.root, claim.leaf_count, claim.commitments_root, claim.blob_count, claim.size)
     if held != (node, *claimed):
         return False
-    message = _message(file_id, owner, node, claim, acknowledgement.deadline)
-    return recover_typed(_domain(file_registry), _TYPES, message, acknowledgement.signature) == node
+    digest = _digest(file_registry, file_id, owner, node, claim, given.deadline)
+    return recover_digest(digest, given.signature) == node
 
 
-def _domain(file_registry: FileRegistry) -> dict[str, Any]:
-    return {
-        "name": "dtxeth FileRegistry",
-        "version": "1",
-        "chainId": file_registry.chain.chain_id,
-        "verifyingContract": file_registry.address,
-    }
-
-
-def _message(file_id: bytes, owner: str, node: str, claim: Claim, deadline: int) -> dict[str, Any]:
-    return {
-        "fileId": file_id,
-        "version": claim.version,
-        "owner": owner,
-        "node": node,
-        "root": claim.root,
-        "leafCount": claim.leaf_count,
-        "commitmentsRoot": claim.commitments_root,
-        "blobCount": claim.blob_count,
-        "size": claim.size,
-        "expiresAt": claim.expires_at,
-        "deadline": deadline,
-    }
+def _digest(
+    file_registry: FileRegistry, file_id: bytes, owner: str, node: str, claim: Claim, deadline: int
+) -> bytes:
+    return _ACKNOWLEDGEMENT.digest(
+        domain_separator("dtxeth FileRegistry", file_registry.chain.chain_id, file_registry.address),
+        file_id,
+        claim.version,
+        owner,
+        node,
+        claim.root,
+        claim.leaf_count,
+        claim.commitments_root,
+        claim.blob_count,
+        claim.size,
+        claim.expires_at,
+        deadline,
+    )

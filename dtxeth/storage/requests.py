@@ -12,11 +12,12 @@ import secrets
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from dtxeth.chain.accounts import Account, recover_typed
+from dtxeth.chain.accounts import Account, recover_digest
 from dtxeth.chain.bindings.file_registry import FileRegistry
 from dtxeth.chain.recent import Recent
+from dtxeth.chain.typed import FlatStruct, domain_separator
 from dtxeth.errors import PolicyError, StorageError
 from dtxeth.storage.limits import RateLimiter, Rates
 
@@ -31,16 +32,17 @@ LIFETIME = 60
 """Seconds of chain time for which a request is good."""
 _FARTHEST = 2 * LIFETIME  # the node may see the chain's latest blocks later than the sender does
 
-_TYPES = {
-    "Request": [
-        {"name": "node", "type": "address"},
-        {"name": "method", "type": "string"},
-        {"name": "resource", "type": "string"},
-        {"name": "bodyHash", "type": "bytes32"},
-        {"name": "nonce", "type": "bytes32"},
-        {"name": "deadline", "type": "uint64"},
-    ]
-}
+_REQUEST: Final = FlatStruct(
+    "Request",
+    (
+        ("address", "node"),
+        ("string", "method"),
+        ("string", "resource"),
+        ("bytes32", "bodyHash"),
+        ("bytes32", "nonce"),
+        ("uint64", "deadline"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class RequestSigner:
             body_hash: SHA-256 of the body.
         """
         nonce, deadline = secrets.token_bytes(32), self._recent.now() + LIFETIME
-        message = _message(node, method, resource, body_hash, nonce, deadline)
-        signature = self.account.sign_typed(_domain(self.service, self.file_registry), _TYPES, message)
-        return Credentials(self.account.address, nonce, deadline, signature)
+        domain = _domain(self.service, self.file_registry)
+        digest = _REQUEST.digest(domain, node, method, resource, body_hash, nonce, deadline)
+        return Credentials(self.account.address, nonce, deadline, self.account.sign_digest(digest))
 
 
 class RequestGate:
@@ -141,8 +143,9 @@ class RequestGate:
             raise self._untimely(credentials, now)
         if len(credentials.nonce) != 32:
             raise PolicyError(f"nonce of {len(credentials.nonce)} bytes: sign with a fresh one of 32")
-        message = _message(self._node, method, resource, body_hash, credentials.nonce, credentials.deadline)
-        signer = recover_typed(_domain(self._service, self._registry), _TYPES, message, credentials.signature)
+        domain = _domain(self._service, self._registry)
+        given = method, resource, body_hash, credentials.nonce, credentials.deadline
+        signer = recover_digest(_REQUEST.digest(domain, self._node, *given), credentials.signature)
         if signer != credentials.sender:
             raise PolicyError(
                 f"{method} {resource} is not what {credentials.sender} signed: sign this very request"
@@ -176,23 +179,5 @@ class RequestGate:
                 ) from error
 
 
-def _domain(service: str, file_registry: FileRegistry) -> dict[str, Any]:
-    return {
-        "name": service,
-        "version": "1",
-        "chainId": file_registry.chain.chain_id,
-        "verifyingContract": file_registry.address,
-    }
-
-
-def _message(
-    node: str, method: str, resource: str, body_hash: bytes, nonce: bytes, deadline: int
-) -> dict[str, Any]:
-    return {
-        "node": node,
-        "method": method,
-        "resource": resource,
-        "bodyHash": body_hash,
-        "nonce": nonce,
-        "deadline": deadline,
-    }
+def _domain(service: str, file_registry: FileRegistry) -> bytes:
+    return domain_separator(service, file_registry.chain.chain_id, file_registry.address)

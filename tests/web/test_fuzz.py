@@ -179,7 +179,7 @@ def signing(signer: RequestSigner, node: str) -> Callable[[str, str, bytes], dic
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch, accounts: list[Account]) -> None:
     """Every signature is the first account's, as often as it likes: what is behind the gate is fuzzed as well."""
-    monkeypatch.setattr("dtxeth.storage.requests.recover_typed", lambda *_: accounts[0].address)
+    monkeypatch.setattr("dtxeth.storage.requests.recover_digest", lambda *_: accounts[0].address)
     monkeypatch.setattr("dtxeth.storage.limits.RateLimiter.take", lambda *_: None)
 
 

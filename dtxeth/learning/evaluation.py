@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from dtxeth.learning.columns import Column
 from dtxeth.learning.fitting import MAIN, Design, Model, fit_model, prepare
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.metrics import measure, roc, spread
@@ -83,6 +84,7 @@ class Plan:
         channel: Channel,
         active: str,
         table: Table,
+        columns: list[Column],
         spec: TaskSpec,
         floors: Floors,
         task: bytes,
@@ -98,7 +100,8 @@ class Plan:
             return split(channel, active, name, wanted, len(table), classes, task, secrets)
 
         def design(excluded: Positions, stage: str) -> Design:
-            return prepare(channel, table, np.setdiff1d(everything, excluded), spec, floors, stage)
+            rows = np.setdiff1d(everything, excluded)
+            return prepare(channel, table, columns, rows, spec, floors, stage)
 
         live, held_out = spec.live, np.arange(0)
         if live is not None:

@@ -7,12 +7,15 @@ the task when nothing but positions of rows has been said.
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dtxeth.errors import DataError
 from dtxeth.learning import fixedpoint
+from dtxeth.learning.columns import Column, fill, learn_fills
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.part import Label, ModelPart, Moments
 from dtxeth.learning.policy import Floors
@@ -35,13 +38,15 @@ class Design:
 
     Attributes:
         table: The rows, in the common order.
-        values: Their standardised features.
+        columns: The columns of its file, with what missing values count as.
+        values: Standardised features, shape (rows, features).
         target: What the residual subtracts, at the active party.
         moments: The standardisation.
         label: How z becomes a prediction, at the active party.
     """
 
     table: Table = field(repr=False)
+    columns: list[Column] = field(repr=False)
     values: Matrix = field(repr=False)
     target: Matrix | None = field(repr=False)
     moments: Moments = field(repr=False)
@@ -68,13 +73,20 @@ class Model:
 
 
 def prepare(
-    channel: Channel, table: Table, rows: Positions, spec: TaskSpec, floors: Floors, stage: str
+    channel: Channel,
+    table: Table,
+    columns: Sequence[Column],
+    rows: Positions,
+    spec: TaskSpec,
+    floors: Floors,
+    stage: str,
 ) -> Design:
     """Agree with all peers on the rows that a model is fitted on, and make them ready.
 
     Args:
         channel: This party's channel.
-        table: The party's common rows, in the common order.
+        table: The party's common rows, in the common order, one column of numbers a feature.
+        columns: The columns of its file.
         rows: Positions of those that the model may be trained on.
         spec: The task's spec.
         floors: What the owners demand.
@@ -82,20 +94,23 @@ def prepare(
 
     Raises:
         PolicyError: A batch has fewer rows than the floor.
-        DataError: A column or the label is constant over the rows.
+        DataError: A column or the label is constant over the rows, or a column has no value in them.
         ConfigError: The fixed-point sums could overflow the key.
         PeerError: A peer was silent, gave up, or sent something malformed.
     """
     allowed = table.keep(rows.tolist())
-    used = allowed.keep(screen(channel, allowed.values, spec.batch_size, floors))
+    columns = learn_fills(columns, allowed.values, spec.missing)
+    filled = fill(columns, allowed.values)
+    kept = screen(channel, filled, spec.batch_size, floors)
+    used, filled = allowed.keep(kept), filled[kept]
     what = "" if stage == MAIN else f" of {stage}"
-    moments = Moments.of(used.values, used.features, what)
-    values = moments.standardise(used.values)
+    moments = Moments.of(filled, used.features, what)
+    values = moments.standardise(filled)
     fixedpoint.check_headroom(values, spec.precision, len(channel.peers) + 1, spec.key_bits)
     target, label = None, None
     if used.label is not None:
         target, label = _target(used.label, used.classes, spec, what)
-    return Design(used, values, target, moments, label)
+    return Design(used, columns, values, target, moments, label)
 
 
 def fit_model(
@@ -132,6 +147,7 @@ def fit_model(
             algorithm=spec.algorithm,
             task=task.hex(),
             features=list(design.table.features),
+            columns=design.columns,
             weights=weights.tolist(),
             moments=design.moments,
             label=design.label,
@@ -162,5 +178,19 @@ def _target(
     if deviation == 0:
         raise DataError(f"label {column!r} has the same value in all {len(values)} common rows{what}")
     if classes is not None:
-        return values - mean, Label(column=column, offset=4 * (mean - 0.5), scale=1.0, classes=classes)
+        offset = 4 * (mean - 0.5) + _shift(spec.class_weight, mean)
+        return values - mean, Label(column=column, offset=offset, scale=1.0, classes=classes)
     return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)
+
+
+def _shift(weight: float | str | None, second: float) -> float:
+    """Return what class weights add to the log-odds of the second class, whose share of the rows is ``second``.
+
+    Rows cannot be weighted by class under encryption without telling their classes. Weighting the second class by r
+    multiplies its odds by r, and so shifts the log-odds of a logistic model by log r, whatever the features are
+    (prior correction: G. King, L. Zeng, Political Analysis 9, 2001; C. Elkan, IJCAI 2001): the label holder does
+    that alone.
+    """
+    if weight is None:
+        return 0.0
+    return math.log((1 - second) / second if isinstance(weight, str) else weight)

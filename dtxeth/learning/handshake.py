@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -54,6 +55,14 @@ class Hello(Message):
     max_leverage: Annotated[float, Field(gt=0, le=1)]
 
 
+class Columns(Message):
+    """What became of the sender's columns of the common rows, and their names, hashed with the task."""
+
+    features: Annotated[int, Field(ge=1)]
+    missing: Annotated[int, Field(ge=0)]
+    names: Annotated[list[Annotated[bytes, Field(min_length=16, max_length=16)]], Field(min_length=1)]
+
+
 class LabelHolder(Message):
     """Whether the sender has the label."""
 
@@ -92,7 +101,7 @@ def greet(
         active=active,
         model=model,
         rows=len(table),
-        features=len(table.features),
+        features=len(table.features) + len(table.words),
         min_rows=policy.min_rows,
         max_leverage=policy.max_leverage,
     )
@@ -114,9 +123,42 @@ def greet(
     return hellos
 
 
-def floors_of(hellos: Mapping[str, Hello]) -> dict[str, Floors]:
-    """Return what the owner of each party demands, given everybody's greeting."""
-    most = max(hello.features for hello in hellos.values())
+def exchange_columns(
+    channel: Channel, names: Sequence[str], features: int, missing: int, context: TaskContext
+) -> dict[str, Columns]:
+    """Tell the others how many features came of this party's columns; return everybody's.
+
+    Names are compared by their hashes with the task: who guesses a name can check the guess, no more.
+
+    Args:
+        channel: This party's channel.
+        names: Names of its columns.
+        features: Number of features that came of them.
+        missing: How many of their values were missing.
+        context: What the chain says.
+
+    Raises:
+        DataError: Another party has a column of the same name.
+        PeerError: A peer was silent, or sent something malformed.
+    """
+    hashed = {hashlib.sha256(context.task + b"\0" + name.encode()).digest()[:16]: name for name in names}
+    mine = Columns(features=features, missing=missing, names=sorted(hashed))
+    for peer in channel.peers:
+        send(channel, peer, "columns", mine)
+    columns = {channel.name: mine}
+    for peer in channel.peers:
+        columns[peer] = receive(channel, peer, "columns", Columns)
+    for peer in channel.peers:
+        for twice in hashed.keys() & set(columns[peer].names):
+            raise DataError(
+                f"column {hashed[twice]!r} is in the file of {peer} too: remove or rename it in one"
+            )
+    return columns
+
+
+def floors_of(hellos: Mapping[str, Hello], columns: Mapping[str, Columns]) -> dict[str, Floors]:
+    """Return what the owner of each party demands, given everybody's greeting and columns."""
+    most = max(own.features for own in columns.values())
     return {
         party: Policy(min_rows=hello.min_rows, max_leverage=hello.max_leverage).floors(most)
         for party, hello in hellos.items()

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dtxeth.errors import DataError
+from dtxeth.learning.columns import Column, fill
 from dtxeth.learning.spec import canonical_json
 from dtxeth.learning.table import Matrix, refuse_constant
 
@@ -55,7 +56,8 @@ class ModelPart(BaseModel):
     Attributes:
         algorithm: What it was trained with.
         task: The training task, as hex.
-        features: Column names, in the order of the weights.
+        features: Names of the features, in the order of the weights.
+        columns: The columns of the file that they come of.
         weights: Weights on standardised features.
         moments: Standardisation of the features.
         label: At the active party only.
@@ -67,6 +69,7 @@ class ModelPart(BaseModel):
     algorithm: str
     task: str
     features: list[str]
+    columns: list[Column]
     weights: list[float] = Field(repr=False)
     moments: Moments = Field(repr=False)
     label: Label | None = None
@@ -80,12 +83,14 @@ class ModelPart(BaseModel):
             len(self.moments.deviations),
             len(self.features),
         }
-        if len(lengths) != 1 or not self.features or min(self.moments.deviations) <= 0:
+        named = [feature for column in self.columns for feature in column.features]
+        if len(lengths) != 1 or named != self.features or min(self.moments.deviations) <= 0:
             raise ValueError("features, weights and moments do not fit each other")
         return self
 
     def score(self, values: Matrix) -> Matrix:
-        """Return this party's part of z for ``values``, shape (rows, features), in original units."""
+        """Return this party's part of z for ``values``, shape (rows, features), in original units, NaN if missing."""
+        values = fill(self.columns, values)
         return np.asarray(self.moments.standardise(values) @ np.array(self.weights), dtype=np.float64)
 
     def coefficients(self) -> dict[str, float]:

@@ -41,7 +41,14 @@ def train_on_sample(
     """
     active = find_active(channel, spec.label in read_header(sample))
     label = spec.label if active == channel.name else None
-    table = Table.from_csv(sample, spec.id, label, binary=label is not None and spec.logistic)
+    table = Table.from_csv(
+        sample,
+        spec.id,
+        label,
+        binary=label is not None and spec.logistic,
+        words=None if spec.categorical == "one-hot" else (),
+        missing=spec.missing != "refuse",
+    )
     return train(channel, active, table, spec, policy, context, progress=progress)
 
 

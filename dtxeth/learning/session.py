@@ -17,11 +17,14 @@ from typing import Any
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
 from dtxeth.errors import DataError, InputError
 from dtxeth.learning.alignment import align
+from dtxeth.learning.columns import count_missing, encode, learn_columns
 from dtxeth.learning.evaluation import Plan, agree_on_report, report_on
 from dtxeth.learning.handshake import (
+    Columns,
     Commitment,
     Hello,
     TaskContext,
+    exchange_columns,
     exchange_commitments,
     exchange_keys,
     floors_of,
@@ -98,18 +101,24 @@ def train(
     with _giving_up_aloud(channel):
         _check_table(channel, active, table, spec, context, policy)
         parties = tuple(sorted((channel.name, *channel.peers)))
-        policy.floors(len(table.features)).check_rows(len(table), "the table")
+        policy.floors(len(table.features) + len(table.words)).check_rows(len(table), "the table")
         hellos = greet(channel, active, table, spec, context, policy, model="")
-        floors = floors_of(hellos)
         passive = [hello.features for party, hello in hellos.items() if party != active]
         check_views(spec.live, spec.evaluation is not None, spec.max_rounds, min(passive, default=1))
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
-        plan = Plan.of(channel, active, aligned, spec, strictest(floors.values()), context.task, secrets)
+        inputs = learn_columns(aligned)
+        encoded = encode(aligned, inputs)
+        names, missing = [column.name for column in inputs], count_missing(aligned)
+        columns = exchange_columns(channel, names, len(encoded.features), missing, context)
+        floors = floors_of(hellos, columns)
+        plan = Plan.of(
+            channel, active, encoded, inputs, spec, strictest(floors.values()), context.task, secrets
+        )
         # only tests get a spec past validation that names a shorter key
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
-        features = tuple(hellos[party].features for party in parties)
+        features = tuple(columns[party].features for party in parties)
         ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
         model, folds = plan.run(ring, secrets, progress)
         fitted = model.fit
@@ -125,7 +134,7 @@ def train(
             "key_bits": spec.key_bits,
             **_privacy_account(spec, len(model.design.table)),
             "parties": [
-                _describe(party, hellos[party], floors[party], commitments[party]) for party in parties
+                _describe(party, columns[party], floors[party], commitments[party]) for party in parties
             ],
         }
         evaluated = None
@@ -240,10 +249,11 @@ def _privacy_account(spec: TaskSpec, rows: int) -> dict[str, Any]:
     return {"privacy": asdict(Account.of(spec.privacy, spec.max_rounds, batches))}
 
 
-def _describe(party: str, hello: Hello, floors: Floors, commitment: bytes) -> dict[str, Any]:
+def _describe(party: str, columns: Columns, floors: Floors, commitment: bytes) -> dict[str, Any]:
     return {
         "party": party,
-        "features": hello.features,
+        "features": columns.features,
+        "missing": columns.missing,
         "commitment": commitment.hex(),
         "floors": asdict(floors),
     }

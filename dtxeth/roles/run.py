@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from dtxeth.chain.bindings.events import PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import Kind
 from dtxeth.errors import PeerError
+from dtxeth.learning.columns import read_inputs
 from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.predict import Prediction
@@ -19,7 +20,6 @@ from dtxeth.learning.progress import Step
 from dtxeth.learning.sample import train_on_sample
 from dtxeth.learning.session import predict
 from dtxeth.learning.spec import TaskSpec, canonical_json
-from dtxeth.learning.table import Table
 from dtxeth.transport import run_in_process
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Run:
     def _predict(self, sample: bytes, policy: Policy) -> tuple[bytes, bytes]:
         part = self.executor.part(self.record.model_task_id)
         active = find_active(self.channel, part.label is not None)
-        table = Table.from_csv(sample, self.spec.id, features=part.features)
+        table = read_inputs(sample, self.spec.id, part.columns)
         prediction = predict(self.channel, active, table, part, self.spec, policy, self._context())
         content = None if prediction is None else _to_csv(self.spec.id, prediction)
         file_id = self._deliver(active, content, "prediction.csv")

@@ -73,6 +73,7 @@ def test_both_parties_report_the_same_bytes_and_their_own_costs() -> None:
             {
                 "party": name,
                 "features": 4,
+                "missing": 0,
                 "commitment": trainings[name].part.commitment.hex(),
                 "floors": {"rows": 256, "leverage": 0.5, "lowered": False},
             }

@@ -99,6 +99,8 @@ class LocalConfig(TomlConfig):
     """JSON-RPC URL of a development node; without it the chain is in the process."""
     ipfs: str | None = None
     """Multiaddr of an IPFS daemon's RPC for the pieces; without it each storage node has a folder."""
+    transport: Literal["memory", "grpc"] = "memory"
+    """What connects the executors: queues, or gRPC over mutual TLS on loopback."""
 
 
 class OwnerConfig(TomlConfig):

@@ -116,18 +116,19 @@ class Actor:
             for number in earlier
         )
 
-    def enlist(self, role: Role, capacity: int = 0) -> None:
+    def enlist(self, role: Role, capacity: int = 0, place: Place | None = None) -> None:
         """Register this actor as a node, unless it is one; bring what is on chain up to where the node is now.
 
         Args:
             role: Storage or executor; an account keeps it for good.
             capacity: Bytes that a storage node offers, with the stake that they need.
+            place: Where it is reached; by default where its process is.
 
         Raises:
             ConfigError: The account is another node's already, or the name another account's.
             ChainError: The account cannot pay the stake.
         """
-        nodes, place = self.contracts.node_registry, self.network.place
+        nodes, place = self.contracts.node_registry, place or self.network.place
         kind = role.name.lower()
         try:
             known = nodes.node_of(self.address)

@@ -11,20 +11,21 @@ import structlog
 from dtxeth.chain import Account, reverts
 from dtxeth.chain.bindings.events import PartyInvited
 from dtxeth.chain.bindings.types import AuthorizationStatus, Role, TaskStatus
-from dtxeth.errors import ConfigError, DtxethError, PeerError, PolicyError, UnknownNameError
+from dtxeth.errors import ConfigError, DtxethError, InputError, PeerError, PolicyError, UnknownNameError
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
 from dtxeth.roles.actor import public_reason
 from dtxeth.roles.care import Care
 from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.inbox import Inbox, Outcome
-from dtxeth.roles.network import Network
+from dtxeth.roles.network import Network, Place
 from dtxeth.roles.run import Run
-from dtxeth.storage.seal import seal_bytes, unseal_bytes
+from dtxeth.roles.vault import Vault
+from dtxeth.transport import GrpcTransport, Identity, Transport
 
 log = structlog.get_logger(__name__)
 
-_PURPOSE = b"model part"
+_IDENTITY = "tls"
 
 PUBLIC = (ConfigError, PeerError, PolicyError, UnknownNameError)
 """Errors whose text says nothing about private data, and so may stand on chain."""
@@ -37,23 +38,65 @@ class Executor(FileOwner):
         network: The surroundings.
         account: Signs its transactions.
         name: Name under which it registers, unique among executors.
-        home: Folder for its parts of models.
+        home: Folder for its parts of models and its TLS key, all sealed under its account's key.
+        listen: ``host:port`` where its peers reach it by gRPC; without it, only the network's transport connects it.
+        endpoint: ``grpcs://host:port`` for the chain, if it is another than where it listens.
+
+    Raises:
+        ConfigError: It cannot listen there.
 
     Attributes:
+        vault: What it keeps.
+        transport: Connects it with the other executors of its tasks.
         on_trained: Told of every training of this executor's, its secrets included; for simulations that compare
             the model with its plaintext twin.
     """
 
     default_replicas = 2
 
-    def __init__(self, network: Network, account: Account, name: str, home: Path) -> None:
+    def __init__(
+        self,
+        network: Network,
+        account: Account,
+        name: str,
+        home: Path,
+        listen: str | None = None,
+        endpoint: str | None = None,
+    ) -> None:
         # Predictions are fetched within days: they are kept in repair, but not challenged.
         super().__init__(network, account, name, Care(challenges_per_day=0))
         self.home = home
+        key = account.encryption_key(network.chain.chain_id, purpose="executor").private_bytes_raw()
+        self.vault = Vault(home, key)
         self.on_trained: Callable[[int, Training], None] | None = None
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
         self._runs: dict[int, threading.Thread] = {}
-        self.enlist(Role.EXECUTOR)
+        self.transport: Transport = network.transport
+        if listen is not None:
+            self.transport = GrpcTransport(self._identity(), listen, endpoint)
+        self._announce()
+
+    def rotate_certificate(self) -> None:
+        """Replace the TLS key and certificate, without a pause for the tasks that run.
+
+        Raises:
+            InputError: This executor has no door of its own.
+        """
+        if not isinstance(self.transport, GrpcTransport):
+            raise InputError(f"{self.name} listens nowhere, and so has no certificate: give it an address")
+        identity = Identity.create()
+        self.vault.save(
+            _IDENTITY, identity.to_bytes()
+        )  # a crash before the next line is mended at the next start
+        self.contracts.node_registry.update(
+            self.transport.endpoint, identity.fingerprint, 0, sender=self.account
+        )
+        self.transport.rotate(identity)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self.transport is not self.network.transport:
+            self.transport.close()
 
     @property
     def busy(self) -> bool:
@@ -68,11 +111,7 @@ class Executor(FileOwner):
         """Store this executor's part of a model, sealed under its account's key."""
         if self.on_trained is not None:
             self.on_trained(task_id, training)
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._part_path(task_id)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(seal_bytes(self._part_key(), _PURPOSE, training.part.to_bytes()))
-        draft.replace(path)
+        self.vault.save(_part_name(task_id), training.part.to_bytes())
 
     def part(self, task_id: int) -> ModelPart:
         """This executor's part of the model of a training task.
@@ -81,21 +120,22 @@ class Executor(FileOwner):
             UnknownNameError: It has none.
             CryptoError: What is stored does not open under this account's key.
         """
-        try:
-            sealed = self._part_path(task_id).read_bytes()
-        except FileNotFoundError:
-            raise UnknownNameError(
-                f"{self.name} has no part of the model of task {task_id}: train it again"
-            ) from None
-        return ModelPart.from_bytes(unseal_bytes(self._part_key(), _PURPOSE, sealed))
+        part = self.vault.load(_part_name(task_id))
+        if part is None:
+            raise UnknownNameError(f"{self.name} has no part of the model of task {task_id}: train it again")
+        return ModelPart.from_bytes(part)
 
-    def _part_path(self, task_id: int) -> Path:
-        return self.home / f"task-{task_id}.part"
+    def _identity(self) -> Identity:
+        kept = self.vault.load(_IDENTITY)
+        if kept is not None:
+            return Identity.from_bytes(kept)
+        identity = Identity.create()
+        self.vault.save(_IDENTITY, identity.to_bytes())
+        return identity
 
-    def _part_key(self) -> bytes:
-        return self.account.encryption_key(
-            self.network.chain.chain_id, purpose="model parts"
-        ).private_bytes_raw()
+    def _announce(self) -> None:
+        endpoint, fingerprint = self.transport.endpoint, self.transport.fingerprint
+        self.enlist(Role.EXECUTOR, place=None if endpoint is None else Place(endpoint, fingerprint))
 
     def _advance(self, invitation: PartyInvited) -> Outcome:
         match self.contracts.task_registry.task_of(invitation.task_id).status:
@@ -181,3 +221,7 @@ class Executor(FileOwner):
             self.contracts.task_registry.fail(task_id, public_reason(reason), sender=self.account)
         except reverts.WrongTaskStatus:
             log.info("a peer has ended the task already", executor=self.name, task=task_id)
+
+
+def _part_name(task_id: int) -> str:
+    return f"task-{task_id}.part"

@@ -38,6 +38,9 @@ ALLOWANCE = 1000 * 10**18
 LIGHT_SCRYPT = 2**12
 """Work factor for keystores whose password is 32 random bytes: there is nothing to guess."""
 
+LOOPBACK = "127.0.0.1:0"
+"""Where executors listen for each other."""
+
 DEPLOYMENTS = "deployments"
 """Folder in a network's home that says where its contracts are."""
 
@@ -55,6 +58,7 @@ class LocalNetwork(MemberNetwork):
         url: JSON-RPC URL of a development node, such as anvil's; by default the chain is in the process.
         ipfs: Multiaddr of an IPFS daemon's RPC, such as ``/ip4/127.0.0.1/tcp/5001``, where the storage nodes keep
             their pieces; by default each has a folder.
+        transport: What connects the executors: ``memory``, or ``grpc`` for sockets and TLS on loopback.
         parameters: What the contracts are told: stakes, deadlines, slots; by default what they are in earnest.
 
     Raises:
@@ -72,10 +76,16 @@ class LocalNetwork(MemberNetwork):
         home: Path | str | None = None,
         url: str | None = None,
         ipfs: str | None = None,
+        transport: str = "memory",
         parameters: Parameters | None = None,
     ) -> None:
         config = LocalConfig.of(
-            "the network", storage_nodes=storage_nodes, executors=executors, url=url, ipfs=ipfs
+            "the network",
+            storage_nodes=storage_nodes,
+            executors=executors,
+            url=url,
+            ipfs=ipfs,
+            transport=transport,
         )
         self._temporary = tempfile.TemporaryDirectory(prefix="dtxeth-") if home is None else None
         folder = Path(self._temporary.name) if self._temporary else Path(home or "")
@@ -128,7 +138,8 @@ class LocalNetwork(MemberNetwork):
     def executor(self, name: str) -> Executor:
         """The executor of this name, who joins the network if new."""
         home = self.home / "executors" / name
-        return self.join("executor", name, lambda account: Executor(self, account, name, home))
+        listen = LOOPBACK if self.config.transport == "grpc" else None
+        return self.join("executor", name, lambda account: Executor(self, account, name, home, listen))
 
     def storage(self, name: str) -> StorageNode:
         """The storage node of this name, who joins the network if new."""

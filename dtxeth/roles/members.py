@@ -111,6 +111,8 @@ class MemberNetwork(Network, ABC):
         """Let go of all files and connections."""
         for node in self.storage_nodes:
             node.service.close()
+        for executor in self.executors:
+            executor.close()
         self.index.close()
         self.chain.close()
 

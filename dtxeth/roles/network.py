@@ -16,7 +16,7 @@ from dtxeth.errors import ChainUnavailableError, DtxethError, TaskError, Unknown
 from dtxeth.learning.progress import Step
 from dtxeth.roles.health import NetworkHealth, NodeHealth, network_health, node_health
 from dtxeth.storage import StorageNodeApi
-from dtxeth.transport.channel import Channel, memory_channels
+from dtxeth.transport import MemoryTransport, Transport
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,7 @@ class Network:
     Attributes:
         on_progress: Called with (task, step) as training goes on here.
         place: Where this process's node is to be reached from elsewhere; None if it is reached in the process alone.
+        transport: Connects the executors of this process that have no door of their own.
         moved_at: When the workers last did something, in seconds of the monotonic clock; likewise ``seen_at``, when
             they last had a look.
     """
@@ -86,7 +87,7 @@ class Network:
         self.moved_at = self.seen_at = time.monotonic()
         self._workers: list[Worker] = []
         self._doors: dict[str, StorageNodeApi] = {}
-        self._channels: dict[int, dict[str, Channel]] = {}
+        self.transport: Transport = MemoryTransport()
         self._lock = threading.Lock()
         self._woken = threading.Event()
 
@@ -114,13 +115,6 @@ class Network:
     def storage_nodes_by_address(self) -> dict[str, StorageNodeApi]:
         """The storage nodes that can be reached, by address."""
         return dict(self._doors)
-
-    def channel(self, task_id: int, me: str, parties: list[str]) -> Channel:
-        """The channel of executor ``me`` to the other ``parties`` of a task."""
-        with self._lock:
-            if task_id not in self._channels:
-                self._channels[task_id] = dict(memory_channels(parties))
-            return self._channels[task_id][me]
 
     def find(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from dtxeth.learning.progress import Step
 from dtxeth.learning.sample import train_on_sample
 from dtxeth.learning.session import predict
 from dtxeth.learning.spec import TaskSpec, canonical_json
+from dtxeth.roles.peers import PeersOnChain, session_id
 from dtxeth.transport import run_in_process
 
 if TYPE_CHECKING:
@@ -45,8 +45,11 @@ class Run:
         self.parties = contracts.task_registry.parties_of(self.task_id)
         (published,) = index.events(TaskPublished, task_id=self.task_id)
         self.spec = TaskSpec.from_json(published.spec)
-        names = [party.executor for party in self.parties]
-        self.channel = executor.network.channel(self.task_id, executor.address, names)
+        self.channel = executor.transport.open(
+            session_id(executor.network, self.task_id),
+            executor.address,
+            PeersOnChain(contracts, [p.executor for p in self.parties if p.executor != executor.address]),
+        )
 
     def execute(self) -> tuple[bytes, bytes]:
         """Do the work.
@@ -111,10 +114,9 @@ class Run:
     def _context(self) -> TaskContext:
         files = self.executor.contracts.file_registry
         rows = {party.executor: files.file_of(party.file_id).rows for party in self.parties}
-        chain, registry = self.executor.network.chain, self.executor.contracts.task_registry
-        place = f"{chain.chain_id} {registry.address} {self.task_id}"
+        session = session_id(self.executor.network, self.task_id)
         earlier = self.executor.tasks_before(self.file_id, self.task_id, self.record.kind)
-        return TaskContext(hashlib.sha256(place.encode()).digest(), self.record.requester, rows, earlier)
+        return TaskContext(session, self.record.requester, rows, earlier)
 
 
 def _to_csv(id: str, prediction: Prediction) -> bytes:

@@ -17,7 +17,7 @@ from dtxeth.errors import (
     TaskError,
     UnknownNameError,
 )
-from dtxeth.roles import Executor, Requester, StoredFile, run
+from dtxeth.roles import Executor, LocalNetwork, Requester, StoredFile, run
 from tests.roles.town import Town, train_briefly
 
 Failing = Callable[[Exception], None]
@@ -167,3 +167,17 @@ def test_an_executor_comes_back_to_what_it_had_begun(town: Town, monkeypatch: py
     first.contracts.task_registry.begin(task.task_id, sender=first.account)
     assert task.status is TaskStatus.PROCESSING
     assert task.result().report["rounds"] == 2
+
+
+def test_the_whole_task_over_sockets(tmp_path: Path, brief: None) -> None:
+    """Training and prediction between executors that listen on loopback, with a new certificate in between."""
+    with LocalNetwork(storage_nodes=2, executors=2, transport="grpc") as network:
+        here = Town(network, tmp_path)
+        first = network.executors[0]
+        node = network.contracts.node_registry.node_of(first.address)
+        assert (node.endpoint, node.tls_fingerprint) == (first.transport.endpoint, first.transport.fingerprint)
+        lab, files = here.requester(), here.files(here.owner())
+        model = here.task(lab, files).result()
+        first.rotate_certificate()
+        assert first.transport.fingerprint != node.tls_fingerprint
+        assert len(lab.predict(model, files=files).result()) == 300

@@ -23,6 +23,7 @@ def train_on_sample(
     spec: TaskSpec,
     policy: Policy,
     context: TaskContext,
+    secret: bytes | None = None,
     progress: Watcher | None = None,
 ) -> Training:
     """Train on a CSV file; the party whose file has the label column is the active one.
@@ -33,6 +34,7 @@ def train_on_sample(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
+        secret: As for :func:`~dtxeth.learning.session.train`.
         progress: Called after every round of every model.
 
     Raises:
@@ -49,7 +51,7 @@ def train_on_sample(
         words=None if spec.categorical == "one-hot" else (),
         missing=spec.missing != "refuse",
     )
-    return train(channel, active, table, spec, policy, context, progress=progress)
+    return train(channel, active, table, spec, policy, context, progress=progress, secret=secret)
 
 
 def read_header(sample: bytes) -> list[str]:

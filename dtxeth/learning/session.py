@@ -166,6 +166,7 @@ def predict(
     spec: TaskSpec,
     policy: Policy,
     context: TaskContext,
+    secret: bytes | None = None,
 ) -> Prediction | None:
     """Predict the common rows of the parties' tables with a trained model.
 
@@ -177,6 +178,7 @@ def predict(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
+        secret: 32 bytes from which the order of rows follows; default fresh.
 
     Returns:
         The predictions at the active party, ``None`` elsewhere.
@@ -194,7 +196,7 @@ def predict(
         _check_rows(channel, table, context)
         policy.admit(spec, context.requester, context.earlier, len(table.features))
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
-        secrets = TaskSecrets(entropy.token_bytes(SECRET_BYTES), context.task)
+        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
         common = table.take(_common_ids(channel, table, hellos, context, secrets))
         if part.label is None:
             send_scores(channel, active, part, common.values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import structlog
 from dtxeth.chain import Account, reverts
 from dtxeth.chain.bindings.events import PartyInvited
 from dtxeth.chain.bindings.types import AuthorizationStatus, Role, TaskStatus
-from dtxeth.errors import ConfigError, DtxethError, InputError, PeerError, PolicyError, UnknownNameError
+from dtxeth.chain.bindings.types import Task as TaskRecord
+from dtxeth.errors import ConfigError, InputError, PeerError, PolicyError, UnknownNameError
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
 from dtxeth.roles.actor import public_reason
@@ -20,6 +20,7 @@ from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network, Place
 from dtxeth.roles.run import Run
+from dtxeth.roles.tasks import FINAL
 from dtxeth.roles.vault import Vault
 from dtxeth.transport import GrpcTransport, Identity, Transport
 
@@ -70,7 +71,7 @@ class Executor(FileOwner):
         self.vault = Vault(home, key)
         self.on_trained: Callable[[int, Training], None] | None = None
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
-        self._runs: dict[int, threading.Thread] = {}
+        self._runs: dict[int, Run] = {}
         self.transport: Transport = network.transport
         if listen is not None:
             self.transport = GrpcTransport(self._identity(), listen, endpoint)
@@ -85,27 +86,29 @@ class Executor(FileOwner):
         if not isinstance(self.transport, GrpcTransport):
             raise InputError(f"{self.name} listens nowhere, and so has no certificate: give it an address")
         identity = Identity.create()
-        self.vault.save(
-            _IDENTITY, identity.to_bytes()
-        )  # a crash before the next line is mended at the next start
-        self.contracts.node_registry.update(
-            self.transport.endpoint, identity.fingerprint, 0, sender=self.account
-        )
+        self.vault.save(_IDENTITY, identity.to_bytes())  # should we die here, the next start tells the chain
+        self.enlist(Role.EXECUTOR, place=Place(self.transport.endpoint, identity.fingerprint))
         self.transport.rotate(identity)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and leave the tasks where they are: the next start goes on with them."""
+        for run in self._runs.values():
+            run.leave()
         if self.transport is not self.network.transport:
             self.transport.close()
 
     @property
     def busy(self) -> bool:
         """Whether a task is running."""
-        return any(run.is_alive() for run in self._runs.values())
+        return any(run.is_alive for run in self._runs.values())
 
     def step(self) -> bool:
         """Move every task that names this executor as far as it goes now, and look after its files."""
         return self._invitations.work(self._advance) | self.watch()
+
+    def journal(self, task_id: int) -> Vault:
+        """What this executor has written down about a task that it processes."""
+        return self.vault.inner(f"task-{task_id}")
 
     def keep(self, task_id: int, training: Training) -> None:
         """Store this executor's part of a model, sealed under its account's key."""
@@ -138,15 +141,43 @@ class Executor(FileOwner):
         self.enlist(Role.EXECUTOR, place=None if endpoint is None else Place(endpoint, fingerprint))
 
     def _advance(self, invitation: PartyInvited) -> Outcome:
-        match self.contracts.task_registry.task_of(invitation.task_id).status:
+        record = self.contracts.task_registry.task_of(invitation.task_id)
+        if record.status in FINAL:
+            return self._settle(invitation.task_id, record.status)
+        if self._is_late(record) and self._has_confirmed(invitation):
+            return self._time_out(invitation.task_id)
+        match record.status:
             case TaskStatus.CONFIRMING:
                 return self._join(invitation)
             case TaskStatus.READY:
                 return Outcome.WAITING
-            case TaskStatus.TO_PROCESS | TaskStatus.PROCESSING:
-                return self._process(invitation)
             case _:
-                return Outcome.DONE
+                return self._process(invitation)
+
+    def _is_late(self, record: TaskRecord) -> bool:
+        deadlines = {TaskStatus.CONFIRMING: record.confirm_by, TaskStatus.READY: record.start_by}
+        return self.network.chain.now() > deadlines.get(record.status, record.finish_by)
+
+    def _time_out(self, task_id: int) -> Outcome:
+        """End a task that missed a deadline: the requester gets the reward back, and everybody is free again."""
+        try:
+            self.contracts.task_registry.time_out(task_id, sender=self.account)
+        except reverts.WrongTaskStatus:
+            log.info("a peer has ended the task already", executor=self.name, task=task_id)
+        return Outcome.MOVED
+
+    def _settle(self, task_id: int, status: TaskStatus) -> Outcome:
+        """Let go of what a task that has ended needed here, its secrets first of all."""
+        run = self._runs.get(task_id)
+        if run is not None:
+            run.leave()
+            if run.is_alive:
+                return Outcome.WAITING
+            del self._runs[task_id]
+        self.journal(task_id).clear()
+        if status is not TaskStatus.FINISHED:
+            self.vault.discard(_part_name(task_id))
+        return Outcome.DONE
 
     def _join(self, invitation: PartyInvited) -> Outcome:
         """Apply for the file, then confirm or reject as its owner decides."""
@@ -171,45 +202,58 @@ class Executor(FileOwner):
                 return Outcome.MOVED
 
     def _has_confirmed(self, invitation: PartyInvited) -> bool:
+        return self._is_marked(invitation, self.contracts.task_registry.task_of(invitation.task_id).confirmed)
+
+    def _has_reported(self, invitation: PartyInvited) -> bool:
+        return self._is_marked(invitation, self.contracts.task_registry.task_of(invitation.task_id).reported)
+
+    def _is_marked(self, invitation: PartyInvited, mask: int) -> bool:
         parties = self.contracts.task_registry.parties_of(invitation.task_id)
-        position = [party.executor for party in parties].index(self.address)
-        return bool(self.contracts.task_registry.task_of(invitation.task_id).confirmed >> position & 1)
+        return bool(mask >> [party.executor for party in parties].index(self.address) & 1)
 
     def _confirm(self, task_id: int, authorization_id: int) -> Outcome:
+        if not self._may_take(task_id):
+            return Outcome.WAITING
         try:
             self.contracts.task_registry.confirm(task_id, authorization_id, sender=self.account)
         except reverts.ConcurrencyExceeded:
             return Outcome.WAITING
         return Outcome.MOVED
 
-    def _process(self, invitation: PartyInvited) -> Outcome:
-        """Begin the task and run it in the background, once."""
-        task_id = invitation.task_id
-        if task_id in self._runs:
-            return Outcome.WAITING
-        tasks = self.contracts.task_registry
-        if tasks.task_of(task_id).status is TaskStatus.TO_PROCESS:
-            tasks.begin(task_id, sender=self.account)
-        run = threading.Thread(
-            target=self._run, args=(invitation,), name=f"{self.name} task {task_id}", daemon=True
-        )
-        self._runs[task_id] = run
-        run.start()
-        return Outcome.MOVED
+    def _may_take(self, task_id: int) -> bool:
+        """Whether there is room for a task; the last place is kept for the oldest that is being confirmed.
 
-    def _run(self, invitation: PartyInvited) -> None:
+        Otherwise two executors could fill their places with different tasks, each waiting for the other to confirm.
+        """
+        tasks = self.contracts.task_registry
+        active, limit = tasks.concurrency_of(self.address)
+        if active < limit - 1:
+            return True
+        waiting = (
+            invitation.task_id
+            for invitation in self._invitations.open
+            if tasks.task_of(invitation.task_id).status is TaskStatus.CONFIRMING
+        )
+        return active < limit and next(waiting, task_id) == task_id
+
+    def _process(self, invitation: PartyInvited) -> Outcome:
+        """Run the task in the background, and report what comes of it, once."""
         tasks, task_id = self.contracts.task_registry, invitation.task_id
-        try:
-            result, result_file = Run(self, invitation).execute()
-            tasks.report(task_id, result, result_file, sender=self.account)
-        except DtxethError as error:
-            log.warning("task failed", executor=self.name, task=task_id, reason=str(error))
-            self._fail(task_id, error)
-        except BaseException as error:
-            self._fail(task_id, error)  # nobody is to wait for this executor because of our own mistake
-            raise
-        finally:
-            self.network.wake()
+        run = self._runs.get(task_id)
+        if run is None:
+            if tasks.task_of(task_id).status is TaskStatus.TO_PROCESS:
+                tasks.begin(task_id, sender=self.account)
+            self._runs[task_id] = Run(self, invitation)
+            return Outcome.MOVED
+        if run.is_alive:
+            return Outcome.WAITING
+        if run.error is not None:
+            self._fail(task_id, run.error)
+            return Outcome.MOVED
+        if run.outcome is not None and not self._has_reported(invitation):
+            tasks.report(task_id, *run.outcome, sender=self.account)
+            return Outcome.MOVED
+        return Outcome.MOVED if run.go_on() else Outcome.WAITING
 
     def _fail(self, task_id: int, error: BaseException) -> None:
         reason = (

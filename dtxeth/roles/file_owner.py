@@ -84,25 +84,39 @@ class FileOwner(FileKeeper):
         return remote.manifest.size
 
     def deliver(self, content: bytes, name: str, reader: str, task_id: int, until: int) -> bytes:
-        """Store a file and let one other account read it.
+        """Store a file and let one other account read it; what of this is done already is not done again.
 
         Args:
             content: The plaintext.
             name: Its name; sealed.
             reader: Address of the account.
-            task_id: The task that it comes from.
+            task_id: The task that it comes from, and the only file of this owner's that does.
             until: Chain time to which the reader may fetch it, at least.
 
         Returns:
             Id of the file.
         """
+        namespace = f"task {task_id}"
+        file_id, expires_at = self._delivered(namespace) or self._deposit(content, name, namespace, until)
+        authorizations = self.contracts.file_authorization
+        if not authorizations.latest_of(file_id, reader, task_id):
+            wrapped = self.wrap_for(reader, file_id, task_id, Policy())
+            authorizations.grant(file_id, reader, task_id, wrapped, expires_at, sender=self.account)
+        return file_id
+
+    def _delivered(self, namespace: str) -> tuple[bytes, int] | None:
+        """Id and expiry of the file that lies in a namespace already."""
+        self.network.index.sync()
+        namespace_id = self.contracts.file_registry.namespace_id_of(self.address, namespace)
+        for file in self.network.index.events(FilePublished, owner=self.address, namespace_id=namespace_id):
+            return file.file_id, file.expires_at
+        return None
+
+    def _deposit(self, content: bytes, name: str, namespace: str, until: int) -> tuple[bytes, int]:
         days = (until - self.network.chain.now()) // DAY + 30
         rows = content.count(b"\n") - 1 if name.endswith(".csv") else 0
-        stored = self._store(io.BytesIO(content), name, f"task {task_id}", rows, (), days, None)
-        wrapped = self.wrap_for(reader, stored.id, task_id, Policy())
-        authorizations = self.contracts.file_authorization
-        authorizations.grant(stored.id, reader, task_id, wrapped, stored.expires_at, sender=self.account)
-        return stored.id
+        stored = self._store(io.BytesIO(content), name, namespace, rows, (), days, None)
+        return stored.id, stored.expires_at
 
     def wrap_for(self, reader: str, file_id: bytes, task_id: int, policy: Policy) -> bytes:
         """Wrap the key of an own file, and the policy's floors, for an account that may read it for a task."""

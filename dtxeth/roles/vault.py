@@ -52,6 +52,10 @@ class Vault:
         finally:
             os.close(descriptor)
 
+    def discard(self, name: str) -> None:
+        """Remove what was saved under a name, if anything was."""
+        (self.folder / name).unlink(missing_ok=True)
+
     def inner(self, name: str) -> Vault:
         """The vault in a folder of this one."""
         return Vault(self.folder / name, self.key, f"{self.label}{name}/")

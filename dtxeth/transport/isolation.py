@@ -6,9 +6,12 @@ program runs unchanged in a child process, where its channel asks the channel he
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from joblib.externals.loky.backend.context import get_context
 
@@ -16,6 +19,8 @@ from dtxeth.errors import DtxethError, TaskError
 from dtxeth.transport.channel import Channel
 
 T = TypeVar("T")
+
+_WATCH_SECONDS: Final = 0.2
 
 
 def run_in_process(
@@ -115,6 +120,8 @@ def _child(
     peers: tuple[str, ...],
     arguments: tuple[Any, ...],
 ) -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
     def tell(*event: Any) -> None:
         connection.send(("progress", *event))
 
@@ -124,3 +131,10 @@ def _child(
         connection.send(("raise", error))
     else:
         connection.send(("return", result))
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent: the party is killed as a whole, and may be started again."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)

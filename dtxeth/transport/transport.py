@@ -24,7 +24,10 @@ class Transport(Protocol):
     def open(
         self, session: bytes, name: str, peers: Mapping[str, Peer], *, timeout: float = TIMEOUT
     ) -> Channel:
-        """Open a session of ``name`` with ``peers``, or open it again after a peer has restarted."""
+        """Open a session of ``name`` with ``peers``, or open it again after a peer has restarted.
+
+        A peer that is away has ``timeout`` seconds to come back.
+        """
 
     def stand_by(self, session: bytes, name: str, peers: Mapping[str, Peer]) -> None:
         """Listen for peers that still need this party in a session where it has nothing left to do."""
@@ -52,10 +55,10 @@ class MemoryTransport:
     def open(
         self, session: bytes, name: str, peers: Mapping[str, Peer], *, timeout: float = TIMEOUT
     ) -> Channel:
-        """See :meth:`Transport.open`; the first to open a session sets its timeout."""
+        """See :meth:`Transport.open`; nobody goes away and comes back here, so that ``timeout`` is not used."""
         with self._lock:
             if session not in self._channels:
-                self._channels[session] = memory_channels([name, *peers], timeout=timeout)
+                self._channels[session] = memory_channels([name, *peers])
             return self._channels[session][name]
 
     def stand_by(self, session: bytes, name: str, peers: Mapping[str, Peer]) -> None:

@@ -175,7 +175,10 @@ def test_the_whole_task_over_sockets(tmp_path: Path, brief: None) -> None:
         here = Town(network, tmp_path)
         first = network.executors[0]
         node = network.contracts.node_registry.node_of(first.address)
-        assert (node.endpoint, node.tls_fingerprint) == (first.transport.endpoint, first.transport.fingerprint)
+        assert (node.endpoint, node.tls_fingerprint) == (
+            first.transport.endpoint,
+            first.transport.fingerprint,
+        )
         lab, files = here.requester(), here.files(here.owner())
         model = here.task(lab, files).result()
         first.rotate_certificate()

@@ -17,7 +17,7 @@ from dtxeth.daemon.balance import BalanceWatch
 from dtxeth.daemon.checks import check_clock, check_versions
 from dtxeth.daemon.monitor import Monitor, monitor_app
 from dtxeth.daemon.pidfile import PidFile
-from dtxeth.errors import ConfigError
+from dtxeth.errors import ConfigError, InputError
 from dtxeth.roles import Executor, StorageNode
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.network import Place
@@ -31,6 +31,12 @@ log = structlog.get_logger(__name__)
 
 PAUSE: Final = 1.0
 """Seconds that a node with nothing to do rests before it looks at the chain again."""
+
+MODELS: Final = "models"
+"""Folder of an executor's vault in its home."""
+
+CERTIFICATE: Final = "tls"
+"""Name of its TLS key and certificate there."""
 
 WILDCARDS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - what to refuse as an endpoint
 
@@ -126,7 +132,27 @@ class NodeDaemon:
         return owner
 
     def _executor(self, network: RemoteNetwork, stack: ExitStack) -> Executor:
-        raise ConfigError(f"{self.config.name}: executors cannot run as daemons yet")
+        config = self.config
+        endpoint = config.endpoint
+        if endpoint is None:
+            self._endpoint("")
+
+        def start(account: Account) -> Executor:
+            return Executor(network, account, config.name, self.home / MODELS, config.listen, endpoint)
+
+        return network.join("executor", config.name, start)
+
+    def rotate_certificate(self) -> None:
+        """Forget an executor's TLS key and certificate; the next start makes new ones, and tells the chain.
+
+        Raises:
+            InputError: It is no executor, or it runs.
+        """
+        if self.config.role != "executor":
+            raise InputError(f"{self.config.name} has no certificate: only executors have one")
+        if self.pid_file.pid is not None:
+            raise InputError(f"node {self.config.name} runs: stop it first, then rotate, then start it")
+        (self.home / MODELS / CERTIFICATE).unlink(missing_ok=True)
 
     def _endpoint(self, own: str) -> str:
         """Where others reach the node: as configured, or where it listens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -68,6 +69,7 @@ class RemoteNetwork(MemberNetwork):
         index = home / "index.sqlite" if self._index_lock is not None else ":memory:"
         super().__init__(chain, contracts, EventIndex(contracts, index))
         self._clients: dict[str, HttpStorageNode] = {}
+        self._clients_lock = threading.Lock()
         self._retired: list[HttpStorageNode] = []
         try:
             self.index.sync()
@@ -132,7 +134,7 @@ class RemoteNetwork(MemberNetwork):
         return role in self._roles
 
     def _remote_nodes(self) -> dict[str, HttpStorageNode]:
-        with self._lock:
+        with self._clients_lock:
             found = {}
             for row in self.index.page(NodeRow, role="storage"):
                 with suppress(InputError):  # an endpoint that is no URL: nobody can reach that node

@@ -195,3 +195,40 @@ class NodeConfig(TomlConfig):
             if getattr(self, table) is not None and self.role != table:
                 raise ValueError(f"[{table}] is for the role {table!r}, this is {self.role!r}: take it out")
         return self
+
+
+class DevnetConfig(TomlConfig):
+    """``devnet.toml``: a network of processes on one machine."""
+
+    storage_nodes: int = Field(default=4, ge=1, le=64)
+    """How many storage nodes."""
+    owners: int = Field(default=2, ge=0, le=64)
+    """How many data owners."""
+    executors: int = Field(default=2, ge=0, le=64)
+    """How many executors."""
+    ipfs_nodes: int = Field(default=0, ge=0, le=64)
+    """How many of the storage nodes keep their pieces in an IPFS daemon."""
+    block_seconds: int = Field(default=1, ge=1, le=60)
+    """Seconds between two blocks."""
+    chain_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the chain's JSON-RPC; a free one is chosen and kept."""
+    ipfs_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the IPFS daemon's RPC; likewise."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """What distinguishes one network from another."""
+        return self.storage_nodes, self.owners, self.executors, self.ipfs_nodes
+
+    def describe(self) -> str:
+        """The same in words."""
+        return f"{self.storage_nodes} storage nodes, {self.owners} owners and {self.executors} executors"
+
+    def names(self, role: str) -> list[str]:
+        """Names of the nodes of a role."""
+        number = {"storage": self.storage_nodes, "owner": self.owners, "executor": self.executors}[role]
+        return [f"{role}{place}" for place in range(1, number + 1)]
+
+    def nodes(self) -> list[tuple[str, str]]:
+        """Role and name of every node."""
+        return [(role, name) for role in ("storage", "owner", "executor") for name in self.names(role)]

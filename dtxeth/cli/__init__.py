@@ -17,6 +17,7 @@ from dtxeth.cli import (
     authorization,
     challenge,
     demo,
+    devnet,
     file,
     health,
     keys,
@@ -37,7 +38,20 @@ app = typer.Typer(
     help="Decentralised storage and privacy-preserving machine learning on an EVM chain.",
 )
 app.command("health")(health.health)
-for group in (demo, local, keys, node, owner, namespace, file, authorization, challenge, migration, task):
+for group in (
+    demo,
+    local,
+    devnet,
+    keys,
+    node,
+    owner,
+    namespace,
+    file,
+    authorization,
+    challenge,
+    migration,
+    task,
+):
     app.add_typer(group.app)
 
 

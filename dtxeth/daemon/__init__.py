@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from dtxeth.daemon.devnet import Devnet
 from dtxeth.daemon.node import NodeDaemon
 from dtxeth.daemon.pidfile import PidFile
 
-__all__ = ["NodeDaemon", "PidFile"]
+__all__ = ["Devnet", "NodeDaemon", "PidFile"]

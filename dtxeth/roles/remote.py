@@ -15,7 +15,11 @@ import structlog
 
 from dtxeth.chain import Account, Chain, Contracts, Deployment, EventIndex, load_deployment, open_chain
 from dtxeth.chain.rows import NodeRow
+from dtxeth.config import OwnerConfig
 from dtxeth.errors import ChainUnavailableError, DeploymentError, InputError, TaskError
+from dtxeth.learning.policy import Policy
+from dtxeth.roles.care import Care
+from dtxeth.roles.data_owner import DataOwner
 from dtxeth.roles.members import MemberNetwork
 from dtxeth.roles.operator import StorageOperator
 from dtxeth.storage import StorageNodeApi
@@ -81,6 +85,22 @@ class RemoteNetwork(MemberNetwork):
         """The storage nodes that say on chain where they are reached; those of this process directly."""
         nodes: dict[str, StorageNodeApi] = dict(self._remote_nodes())
         return nodes | super().storage_nodes_by_address()
+
+    def data_owner(
+        self, name: str, policy: Policy | None = None, *, manual: bool = False, care: Care | None = None
+    ) -> DataOwner:
+        """See :meth:`MemberNetwork.data_owner`.
+
+        Raises:
+            InputError: Settings are given for an owner that works elsewhere, who would not hear of them.
+        """
+        if self._drives("owner"):
+            return super().data_owner(name, policy, manual=manual, care=care)
+        if policy is not None or manual or care is not None:
+            raise InputError(
+                f"owner {name} works in a process of its own: edit [owner] in its configuration, and restart it"
+            )
+        return self.join_owner(name, OwnerConfig())
 
     def operator(self, name: str) -> StorageOperator:
         """Who decides about the storage node of this name: its account, if its keystore is here.

@@ -9,20 +9,23 @@ and only its hash to the others and on chain.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
+from dtxeth.crypto.parallel import effective_jobs
 from dtxeth.learning.columns import Column
 from dtxeth.learning.fitting import MAIN, Design, Model, fit_model, prepare
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.metrics import measure, roc, spread
 from dtxeth.learning.policy import Floors
 from dtxeth.learning.predict import open_predictions
-from dtxeth.learning.progress import Watcher
+from dtxeth.learning.progress import Step, Watcher
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.settings import Evaluation
 from dtxeth.learning.spec import TaskSpec, canonical_json
@@ -31,6 +34,7 @@ from dtxeth.learning.table import Matrix, Table
 from dtxeth.learning.vertical import Ring
 from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
+from dtxeth.transport.streams import Streams
 
 
 class Reported(Message):
@@ -120,7 +124,7 @@ class Plan:
     def run(
         self, ring: Ring, secrets: TaskSecrets, watcher: Watcher | None = None
     ) -> tuple[Model, list[Fold]]:
-        """Fit the task's model, then the evaluation models, and test these.
+        """Fit the task's model, then the evaluation models, several at a time, and test these.
 
         Args:
             ring: The parties and keys.
@@ -136,11 +140,32 @@ class Plan:
             live = LiveEvaluation(ring.channel, self.active, self.spec.live, self.held_out)
         model = fit_model(ring, self.design, self.spec, secrets, self.task, MAIN, live, watcher)
         spec = self.spec.model_copy(update={"max_rounds": model.rounds})
-        return model, [self._test(ring, spec, number, secrets, watcher) for number in range(len(self.folds))]
+        streams, watching = Streams(ring.channel, len(self.folds)), threading.Lock()
 
-    def _test(
-        self, ring: Ring, spec: TaskSpec, number: int, secrets: TaskSecrets, watcher: Watcher | None
-    ) -> Fold:
+        def watch(step: Step) -> None:
+            with watching:
+                if watcher is not None:
+                    watcher(step)
+
+        def test(number: int) -> Fold:
+            if streams.failure is not None:
+                raise streams.failure
+            try:
+                own = replace(ring, channel=streams.open(number))
+                return self._test(own, spec, number, secrets, watch)
+            except BaseException as error:
+                streams.fail(error)
+                ring.channel.abort(type(error).__name__)  # wakes those who wait for the peers' messages
+                raise
+
+        # beyond the cores allowed, a second run computes while the first waits for a peer
+        with ThreadPoolExecutor(max(2, effective_jobs())) as pool:
+            pending = [pool.submit(test, number) for number in range(len(self.folds))]
+        if streams.failure is not None:
+            raise streams.failure
+        return model, [fold.result() for fold in pending]
+
+    def _test(self, ring: Ring, spec: TaskSpec, number: int, secrets: TaskSecrets, watcher: Watcher) -> Fold:
         rows, design = self.folds[number]
         own = secrets.child("fold", number)
         model = fit_model(ring, design, spec, own, self.task, _stage(number), None, watcher)

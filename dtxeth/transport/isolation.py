@@ -6,10 +6,14 @@ program runs unchanged in a child process, where its channel asks the channel he
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeVar
 
@@ -60,16 +64,23 @@ def run_in_process(
 
 
 def _serve(connection: Connection, channel: Channel, progress: Callable[..., None] | None) -> Any:
-    """Carry out the child's requests until it is done."""
+    """Carry out the child's requests until it is done; requests of several threads there wait for each other here."""
+    answering = threading.Lock()
+
+    def carry_out(number: int, what: str, parts: list[Any]) -> None:
+        answer: Any = None
+        error: DtxethError | None = None
+        try:
+            answer = channel.bytes_sent if what == "bytes_sent" else getattr(channel, what)(*parts)
+        except DtxethError as refusal:
+            error = refusal
+        with answering, suppress(OSError):  # the child may have ended meanwhile
+            connection.send((number, answer, error))
+
     while True:
         match connection.recv():
-            case "send" | "recv" | "abort" | "close" as what, *parts:
-                try:
-                    connection.send((getattr(channel, what)(*parts), None))
-                except DtxethError as error:
-                    connection.send((None, error))
-            case ("bytes_sent",):
-                connection.send((channel.bytes_sent, None))
+            case int(number), ("send" | "recv" | "abort" | "close" | "bytes_sent") as what, *parts:
+                threading.Thread(target=carry_out, args=(number, what, parts), daemon=True).start()
             case "progress", *event:
                 if progress is not None:
                     progress(*event)
@@ -80,12 +91,16 @@ def _serve(connection: Connection, channel: Channel, progress: Callable[..., Non
 
 
 class _Remote(Channel):
-    """The child's channel: asks the parent's."""
+    """The child's channel: asks the parent's, from any number of threads."""
 
     def __init__(self, name: str, peers: tuple[str, ...], connection: Connection) -> None:
         self.name = name
         self.peers = peers
         self._connection = connection
+        self._asking = threading.Lock()
+        self._numbers = itertools.count()
+        self._answers: dict[int, Future[Any]] = {}
+        threading.Thread(target=self._hear, daemon=True).start()
 
     @property
     def bytes_sent(self) -> int:
@@ -105,12 +120,31 @@ class _Remote(Channel):
     def close(self) -> None:
         self._ask("close")
 
+    def tell(self, *event: Any) -> None:
+        """Say something that needs no answer."""
+        with self._asking:
+            self._connection.send(event)
+
     def _ask(self, *request: Any) -> Any:
-        self._connection.send(request)
-        answer, error = self._connection.recv()
-        if error is not None:
-            raise error
-        return answer
+        answer: Future[Any] = Future()
+        with self._asking:
+            number = next(self._numbers)
+            self._answers[number] = answer
+            self._connection.send((number, *request))
+        return answer.result()
+
+    def _hear(self) -> None:
+        """Hand answers to those who asked, until the parent ends."""
+        with suppress(EOFError, OSError):
+            while True:
+                number, answer, error = self._connection.recv()
+                asked = self._answers.pop(number)
+                if error is None:
+                    asked.set_result(answer)
+                else:
+                    asked.set_exception(error)
+        for asked in self._answers.values():
+            asked.set_exception(TaskError("the process that held the channel has ended"))
 
 
 def _child(
@@ -121,16 +155,13 @@ def _child(
     arguments: tuple[Any, ...],
 ) -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-    def tell(*event: Any) -> None:
-        connection.send(("progress", *event))
-
+    channel = _Remote(name, peers, connection)
     try:
-        result = program(_Remote(name, peers, connection), *arguments, progress=tell)
+        result = program(channel, *arguments, progress=partial(channel.tell, "progress"))
     except Exception as error:
-        connection.send(("raise", error))
+        channel.tell("raise", error)
     else:
-        connection.send(("return", result))
+        channel.tell("return", result)
 
 
 def _end_with(parent: int) -> None:

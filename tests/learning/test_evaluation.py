@@ -12,8 +12,8 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
-from dtxeth.errors import DataError, PeerError, PolicyError
-from dtxeth.learning import Policy, Table, Training, train
+from dtxeth.errors import DataError, PeerError, PolicyError, TaskError
+from dtxeth.learning import Policy, Table, Training, evaluation, train
 from dtxeth.learning.plain import retrace
 from dtxeth.learning.progress import Step
 from dtxeth.learning.secrets import TaskSecrets
@@ -231,3 +231,19 @@ def test_parts_of_another_number_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     outcome = parts(Evaluation(folds=2, stratified=True), np.array([0.0, 1.0] * 10), 20)
     with pytest.raises(PeerError, match="sent parts of 19 rows where 20"):
         raise outcome[PASSIVE]
+
+
+def test_a_fold_that_fails_ends_the_task_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = evaluation.fit_model
+
+    def failing(ring, design, spec, secrets, task, stage, *rest):
+        if stage == "fold 2" and ring.channel.name == PASSIVE:
+            raise TaskError("the second fold broke")
+        return honest(ring, design, spec, secrets, task, stage, *rest)
+
+    monkeypatch.setattr(evaluation, "fit_model", failing)
+    outcome = train_all(TABLES, small_key_spec(evaluation={"folds": 3}, max_rounds=2), LOW)
+    with pytest.raises(TaskError, match="the second fold broke"):
+        raise outcome[PASSIVE]
+    with pytest.raises(PeerError, match=f"peer {PASSIVE}: gave up: TaskError"):
+        raise outcome[ACTIVE]

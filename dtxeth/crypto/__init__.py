@@ -1,6 +1,7 @@
 """Cryptography without input or output.
 
-* Paillier: :func:`generate_keypair`, :class:`Encryptor`, :class:`CipherVector` and :func:`matvec`.
+* Paillier: :func:`generate_keypair`, :class:`Encryptor`, :class:`CipherVector`, :func:`matvec`
+  and :func:`weighted_sum`.
 * Finding common rows: :mod:`dtxeth.crypto.psi`, masked identifiers on ristretto255.
 * Wrapping keys for their holder: :mod:`dtxeth.crypto.envelope`, HPKE.
 * Trees over stored bytes: :mod:`dtxeth.crypto.merkle`.
@@ -15,7 +16,7 @@ What another party sent goes through ``CipherVector.from_bytes``, ``PublicKey.fr
 
 from dtxeth.crypto import envelope, merkle, psi, sharing, transfer
 from dtxeth.crypto.encryptor import Encryptor
-from dtxeth.crypto.multiexp import matvec
+from dtxeth.crypto.multiexp import matvec, weighted_sum
 from dtxeth.crypto.paillier import CipherVector, PrivateKey, PublicKey, generate_keypair
 from dtxeth.crypto.parallel import effective_jobs, engine, set_cluster, set_jobs
 
@@ -35,4 +36,5 @@ __all__ = [
     "set_jobs",
     "sharing",
     "transfer",
+    "weighted_sum",
 ]

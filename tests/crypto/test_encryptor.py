@@ -4,11 +4,12 @@ import pickle
 import secrets
 
 import gmpy2
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtxeth.crypto import Encryptor, PrivateKey, generate_keypair, residues
+from dtxeth.crypto import CipherVector, Encryptor, PrivateKey, generate_keypair, matvec, residues
 from dtxeth.crypto.fixedbase import BLOCKS, TEETH, FixedBase
 from dtxeth.errors import CryptoError
 
@@ -151,3 +152,12 @@ def test_a_key_follows_from_its_seed() -> None:
     keys = [generate_keypair(256, insecure_test_key=True, seed=seed) for seed in (b"a", b"a", b"b")]
     assert keys[0] == keys[1] != keys[2]
     assert keys[0].public_key.bits == 256
+
+
+def test_keys_of_3072_bits_do_all_that_others_do() -> None:
+    key = generate_keypair(3072)
+    assert key.public_key.bits == 3072
+    owner, other = Encryptor(key), Encryptor(key.public_key)
+    ciphers = owner.encrypt([5, -6]) + other.encrypt([1, 1])
+    sums = matvec(CipherVector.from_bytes(key.public_key, ciphers.to_bytes(), 2), np.array([[1000], [-1]]))
+    assert key.decrypt(sums.rerandomize(other)) == [6005]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import operator
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -7,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dtxeth.crypto import CipherVector, Encryptor, PrivateKey, matvec
-from dtxeth.crypto.multiexp import _signed_digits
+from dtxeth.crypto import (
+    CipherVector,
+    Encryptor,
+    PrivateKey,
+    generate_keypair,
+    matvec,
+    multiexp,
+    weighted_sum,
+)
+from dtxeth.crypto.multiexp import ODD_WIDTH, _odd_digits
 from dtxeth.errors import CryptoError, InputError
 
 
@@ -92,9 +103,59 @@ def test_a_cipher_that_is_no_unit_is_refused_here_too(key: PrivateKey) -> None:
         matvec(CipherVector(key.public_key, [key.p]), np.array([[1]]))
 
 
-@given(number=st.integers(-(2**200), 2**200), width=st.integers(2, 12))
-def test_signed_digits_spell_the_number(number: int, width: int) -> None:
-    digits = _signed_digits(number, width)
-    assert sum(digit << (width * place) for place, digit in enumerate(digits)) == number
-    assert all(-(2 ** (width - 1)) <= digit < 2 ** (width - 1) for digit in digits)
-    assert len(digits) <= (abs(number).bit_length() + 1) // width + 1
+@given(number=st.integers(-(2**200), 2**200))
+def test_odd_digits_spell_the_number(number: int) -> None:
+    digits = _odd_digits(number)
+    assert sum(digit << place for place, digit in enumerate(digits)) == number
+    odd = [place for place, digit in enumerate(digits) if digit]
+    assert all(digits[place] % 2 and abs(digits[place]) < 1 << (ODD_WIDTH - 1) for place in odd)
+    assert all(after - before >= ODD_WIDTH for before, after in pairwise(odd))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_blocks_of_rows_and_columns_make_up_the_product(
+    key: PrivateKey, owner_encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr(multiexp, "MOST_ROWS", 16)
+    monkeypatch.setattr(multiexp, "effective_jobs", lambda: jobs)
+    random = np.random.default_rng(3)
+    matrix, vector = random.integers(-99, 99, (50, 4)), random.integers(-99, 99, 50).tolist()
+    blocks = list(multiexp._blocks(list(range(50)), matrix, jobs))
+    assert max(len(values) for values, *_ in blocks) <= 16
+    assert sum(part.size for _, part, _ in blocks) == matrix.size
+    assert key.decrypt(matvec(owner_encryptor.encrypt(vector), matrix)) == product(matrix, vector, key)
+
+
+# ----- weighted sums, row by row
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    weights=st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(st.integers(-(2**100), 2**100), min_size=width, max_size=width), min_size=1, max_size=5
+        )
+    )
+)
+def test_a_weighted_sum_is_the_sum_of_products(
+    key: PrivateKey, encryptor: Encryptor, weights: list[list[int]]
+) -> None:
+    numbers = [[row + 7 * column - 9 for row in range(len(weights))] for column in range(len(weights[0]))]
+    total = weighted_sum([encryptor.encrypt(column) for column in numbers], np.array(weights, object))
+    expected = [
+        sum(map(operator.mul, row, column))
+        for row, column in zip(weights, np.transpose(numbers).tolist(), strict=True)
+    ]
+    assert key.decrypt(total) == expected
+
+
+def test_a_weighted_sum_of_what_does_not_fit_is_refused(key: PrivateKey, encryptor: Encryptor) -> None:
+    one, two = encryptor.encrypt([1]), encryptor.encrypt([1, 2])
+    other = Encryptor(generate_keypair(256, insecure_test_key=True)).encrypt([1])
+    for pair in ([one, two], [one, other]):
+        with pytest.raises(CryptoError, match="different keys or lengths"):
+            weighted_sum(pair, np.ones((1, 2), np.int64))
+    with pytest.raises(InputError, match=r"expected \(1, 2\)"):
+        weighted_sum([one, one], np.ones((1, 3), np.int64))
+    with pytest.raises(InputError, match="whole numbers"):
+        weighted_sum([one, one], np.ones((1, 2)))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dtxeth.crypto import engine
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
 from dtxeth.errors import DataError, InputError
 from dtxeth.learning.alignment import align
@@ -50,7 +51,8 @@ class Training:
     Attributes:
         part: Its share of the model; stays with the executor.
         result: Canonical JSON about the model, byte for byte the same at every party: what goes on chain.
-        report: ``result`` decoded, with this party's own seconds and bytes sent, and the engine.
+        report: ``result`` decoded, with this party's own seconds and bytes sent, and what
+            :func:`~dtxeth.crypto.engine` said.
         active: The party that has the label.
         ids: The rows trained on, in the common order; private to the party.
         start: The start weights, for retracing the run in the clear (:mod:`dtxeth.learning.plain`); secret.
@@ -144,7 +146,7 @@ def train(
     own = {
         "seconds": time.perf_counter() - began,
         "bytes_sent": channel.bytes_sent,
-        "engine": f"paillier-{spec.key_bits} gmpy2",
+        "engine": engine(spec.key_bits),
     }
     return Training(
         model.part,

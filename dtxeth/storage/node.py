@@ -37,7 +37,7 @@ class StorageNode:
     :mod:`~dtxeth.storage.lifecycle`.
 
     Merkle trees are computed as pieces arrive: later they would have to be read and verified once more. KZG
-    commitments take 70 times as long, so they are computed from the moment their owner first asks for them: of
+    commitments take 300 times as long, so they are computed from the moment their owner first asks for them: of
     the pieces that are there at once, of later ones in the background as they arrive.
 
     Args:
@@ -109,7 +109,7 @@ class StorageNode:
             self._drafts.check_next(file_id, owner, draft, position, [len(piece)])
         cid = cid_of_digest(digest)
         with self._shelf.arriving(cid, len(piece)):
-            self._shelf.store.block_put(piece, pin=True, cid=cid)
+            self._shelf.store.block_put(piece, pin=True, cid=cid, durably=False)
             known = self._shelf.block(cid)
             with self._changing:
                 held = self._drafts.append(file_id, owner, draft, position, [known])
@@ -177,6 +177,7 @@ class StorageNode:
         if not pieces:
             raise UnknownNameError(f"no pieces of file 0x{file_id.hex()} are staged: send them first")
         self._shelf.require_pinned(pieces)
+        self._shelf.make_durable(pieces)
         tail = self._drafts.check_bytes(held, pieces, claim)
         with self._changing:
             now = self._drafts.find(file_id, owner, draft)

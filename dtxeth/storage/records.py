@@ -273,6 +273,11 @@ class Records:
                 (root, commitments, cid),
             )
 
+    def is_promised(self, cid: str) -> bool:
+        """Tell whether a block is a piece of what was signed for."""
+        query = "SELECT 1 FROM piece JOIN holding ON holding = number WHERE cid = ? AND stage > ? LIMIT 1"
+        return bool(self._rows(query, cid, int(Stage.STAGED)))
+
     def is_needed(self, cid: str) -> bool:
         """Tell whether a block is anybody's piece."""
         return bool(self._rows("SELECT 1 FROM piece WHERE cid = ? LIMIT 1", cid))

@@ -18,7 +18,7 @@ from dtxeth.storage.blockstore import BlockStore
 from dtxeth.storage.pieces import FULL_LEAVES, SLICE_SIZE, leaf_count, subtree_roots
 from dtxeth.storage.possession import prove_blobs
 from dtxeth.storage.prover import cut_leaves, prove
-from dtxeth.storage.records import Records, StoredHolding, StoredPiece
+from dtxeth.storage.records import Records, Stage, StoredHolding, StoredPiece
 
 
 class Shelf:
@@ -37,6 +37,8 @@ class Shelf:
         self._arriving: Counter[str] = Counter()
         self._used = records.used()
         self._reconcile()
+        staged = records.holdings(Stage.STAGED)
+        self._doubtful = {piece.cid for held in staged for piece in records.pieces(held)}
 
     @property
     def used(self) -> int:
@@ -109,6 +111,27 @@ class Shelf:
             raise StorageError(
                 f"{len(lost)} pieces are no longer pinned, {min(lost)} one of them: send them again"
             )
+
+    def make_durable(self, pieces: Iterable[StoredPiece]) -> None:
+        """See to it that blocks survive a failure of the machine: before they are signed for.
+
+        A system tells only once that bytes did not reach the disk. So what it failed at, or a process before this one
+        left behind, is not synced but read, verified, and written anew.
+
+        Raises:
+            IntegrityError: A block was altered.
+            StorageError: The store fails.
+        """
+        fresh = {piece.cid for piece in pieces if not self._records.is_promised(piece.cid)}
+        for cid in fresh & self._doubtful:
+            self.store.block_put(self.store.block_get(cid), pin=True, cid=cid)
+            self._doubtful.discard(cid)
+            fresh.discard(cid)
+        try:
+            self.store.sync(fresh)
+        except StorageError:
+            self._doubtful |= fresh
+            raise
 
     # --- what is computed from blocks ---
 

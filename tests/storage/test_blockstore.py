@@ -178,6 +178,29 @@ def test_full_disk_leaves_nothing(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_what_is_put_not_durably_is_synced_later_and_replaces_nothing_durable(
+    embedded: EmbeddedBlockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    cids = [embedded.block_put(data, pin=True, durably=False) for data in (b"one", b"other")]
+    assert synced == []
+    embedded.sync(cids)
+    folders = {cid[-3:-1] for cid in cids}
+    assert sorted(synced) == sorted([*cids, *folders, "blocks"])
+    synced.clear()
+    embedded.block_put(
+        b"one", pin=True, durably=False
+    )  # perhaps somebody relies on it: not for a moment less
+    assert len(synced) == 3
+
+
 def test_keeps_a_reserve_of_the_disk(tmp_path: Path) -> None:
     store = EmbeddedBlockStore(tmp_path, reserve=1 << 62)
     with pytest.raises(StorageError, match=r"No space left.*make room"):

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dtxeth.errors import DtxethError, InputError, StorageError
+from dtxeth.errors import DtxethError, InputError, IntegrityError, StorageError
 from dtxeth.storage import StorageNode
 from dtxeth.storage.blockstore import EmbeddedBlockStore, cid_of
 from dtxeth.storage.records import Stage
 from tests.storage.sender import Sender, sha256
 from tests.storage.world import World
 
-STEPS = ["block_put", "pin_ls", "pin_rm", "block_rm", "block_get"]
+STEPS = ["block_put", "sync", "pin_ls", "pin_rm", "block_rm", "block_get"]
 
 
 class Killed(BaseException):
@@ -34,6 +34,7 @@ class FaultyStore(EmbeddedBlockStore):
         self.step, self.nth, self.after = step, nth, after
         self.failure: Callable[[], BaseException] = lambda: StorageError("the disk is gone; mend it")
         self.dead = False
+        self.written: list[str] = []  # durably
 
     def _at(self, step: str, work: Callable[[], Any]) -> Any:
         if self.dead:
@@ -48,9 +49,17 @@ class FaultyStore(EmbeddedBlockStore):
             raise self.failure()
         return done
 
-    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
+    def block_put(
+        self, data: bytes, *, pin: bool = False, cid: str | None = None, durably: bool = True
+    ) -> str:
         put = super().block_put
-        return str(self._at("block_put", lambda: put(data, pin=pin, cid=cid)))
+        if durably:
+            self.written.append(cid or cid_of(data))
+        return str(self._at("block_put", lambda: put(data, pin=pin, cid=cid, durably=durably)))
+
+    def sync(self, cids: Iterable[str]) -> None:
+        sync = super().sync
+        self._at("sync", lambda: sync(cids))
 
     def block_get(self, cid: str) -> bytes:
         get = super().block_get
@@ -241,6 +250,34 @@ def test_collects_what_a_dead_process_left(world: World) -> None:
     (rig.directory / "records.sqlite").unlink()
     rig.start()
     assert rig.store.pin_ls() == {cid_of(b"kept")}  # the wrong records: nothing goes
+    rig.node.close()
+
+
+def test_what_may_not_have_reached_the_disk_is_written_anew_before_it_is_signed_for(world: World) -> None:
+    """A system tells once of a failed write: syncing again would succeed without the bytes."""
+    rig = Rig(world)
+    sender, claim = rig.sender(bytes(16)), rig.sender(bytes(16)).claim(b"piece", b"manifest")
+    sender.put(b"piece", b"manifest")
+    rig.fail_at("sync", 0, after=False, kill=False)
+    with pytest.raises(StorageError, match="disk is gone"):
+        sender.acknowledge(claim)
+    written = rig.store.written = []
+    sender.acknowledge(claim)
+    assert sorted(written) == sorted([cid_of(b"piece"), cid_of(b"manifest")])
+    sender.acknowledge(claim)
+    assert len(written) == 2  # it is signed for: durable
+
+    other = rig.sender(bytes([1] * 16))
+    other.put(b"another", b"manifest")
+    rig.restart()
+    path = rig.store._path(cid_of(b"another"))
+    path.write_bytes(b"")  # as a failure of the machine leaves it
+    with pytest.raises(IntegrityError, match="altered"):
+        rig.sender(bytes([1] * 16)).acknowledge(other.claim(b"another", b"manifest"))
+    path.write_bytes(b"another")
+    written = rig.store.written = []
+    rig.sender(bytes([1] * 16)).acknowledge(other.claim(b"another", b"manifest"))
+    assert written == [cid_of(b"another")]
     rig.node.close()
 
 

@@ -35,13 +35,23 @@ class BlockStore(Protocol):
 
     shared: bool
 
-    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
-        """Store a block durably and return its CID; storing it twice is harmless.
+    def block_put(
+        self, data: bytes, *, pin: bool = False, cid: str | None = None, durably: bool = True
+    ) -> str:
+        """Store a block and return its CID; storing it twice is harmless.
 
         Args:
             data: At most :data:`MAX_BLOCK_SIZE` bytes.
             pin: Pin it in the same step, so that no garbage collection comes between.
             cid: Its CID, if the caller has computed it from these very bytes: saves hashing them again.
+            durably: Whether it survives a failure of the machine from now on, or only from :meth:`sync` on.
+        """
+        ...
+
+    def sync(self, cids: Iterable[str]) -> None:
+        """Make blocks durable that were put otherwise; many at once cost little more than one.
+
+        If it fails, those that were not durable before may be lost, even if it succeeds when it is tried again.
         """
         ...
 

@@ -3,7 +3,8 @@
 ``blocks/xy/<cid>`` holds the bytes (xy: the two characters before the last, as in Kubo's flatfs), an empty
 ``<cid>.pin`` beside it pins it. A block is written to a temporary file, synced, renamed into place and its
 directory synced: after a crash it is there whole or not at all, and what is left in ``tmp`` goes at the next
-start.
+start. Of blocks that are put not durably the disk begins to write at once, and nobody waits for it before
+:meth:`EmbeddedBlockStore.sync`; until then a failure of the machine may leave less than all of one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from dtxeth.errors import InputError, IntegrityError, StorageError, UnknownNameError
 from dtxeth.storage.blockstore.base import MAX_BLOCK_SIZE, RepoStat
@@ -51,7 +52,9 @@ class EmbeddedBlockStore:
         except OSError as error:
             raise StorageError(f"block store {directory}: {error.strerror}; give a writable one") from error
 
-    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
+    def block_put(
+        self, data: bytes, *, pin: bool = False, cid: str | None = None, durably: bool = True
+    ) -> str:
         """See :meth:`BlockStore.block_put`."""
         if len(data) > MAX_BLOCK_SIZE:
             raise InputError(f"block of {len(data)} bytes: at most {MAX_BLOCK_SIZE}")
@@ -60,20 +63,32 @@ class EmbeddedBlockStore:
         with _disk(f"block {cid} cannot be written", "make room for it"):
             try:
                 self._require_room(len(data))
-                _write_synced(temporary, data)
+                with temporary.open("xb", buffering=0) as file:
+                    file.write(data)
+                    _begin_writing(file)
                 with self._changing:  # no garbage collection between the block and its pin
-                    if not path.parent.exists():
-                        path.parent.mkdir()
-                        _sync_directory(self._blocks)
+                    path.parent.mkdir(exist_ok=True)
+                    durably = durably or path.exists()  # it may be durable: do not replace it by what is not
+                    if durably:
+                        _sync(temporary)
                     temporary.replace(path)  # also over an altered copy: storing a block again heals it
                     if pin:
                         _pin_of(path).touch()
-                    _sync_directory(path.parent)
+                    if durably:
+                        _sync(path.parent)
+                        _sync(self._blocks)
             except OSError:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
                 raise
         return cid
+
+    def sync(self, cids: Iterable[str]) -> None:
+        """See :meth:`BlockStore.sync`."""
+        paths = [self._path(cid) for cid in cids]
+        with _disk(f"{len(paths)} blocks cannot be written", _CHECK):
+            for path in [*paths, *{path.parent for path in paths}, self._blocks]:
+                _sync(path)
 
     def block_get(self, cid: str) -> bytes:
         """See :meth:`BlockStore.block_get`."""
@@ -110,7 +125,7 @@ class EmbeddedBlockStore:
             self.block_stat(cid)
             path = self._path(cid)
             _pin_of(path).touch()
-            _sync_directory(path.parent)
+            _sync(path.parent)
 
     def pin_rm(self, cid: str) -> None:
         """See :meth:`BlockStore.pin_rm`."""
@@ -169,16 +184,15 @@ def _missing(cid: str) -> UnknownNameError:
     return UnknownNameError(f"block {cid} is not in the store")
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _begin_writing(file: BinaryIO) -> None:
+    """Have the disk begin with what was written, without waiting: Linux takes this advice so."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make a rename or a new name in the directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make the bytes of a file durable, or the names in a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -53,8 +53,10 @@ class IpfsBlockStore:
             raise InputError(f"IPFS address {address!r}: expected such as /ip4/127.0.0.1/tcp/5001") from error
         self._ask(lambda: self._client.repo.stat())
 
-    def block_put(self, data: bytes, *, pin: bool = False, cid: str | None = None) -> str:
-        """See :meth:`BlockStore.block_put`."""
+    def block_put(
+        self, data: bytes, *, pin: bool = False, cid: str | None = None, durably: bool = True
+    ) -> str:
+        """See :meth:`BlockStore.block_put`; as durable as the daemon makes it, in any case."""
         if len(data) > MAX_BLOCK_SIZE:
             raise InputError(f"block of {len(data)} bytes: at most {MAX_BLOCK_SIZE}")
         options = {**_RAW_CID_V1, "pin": "true" if pin else "false"}
@@ -64,6 +66,9 @@ class IpfsBlockStore:
             key = answer.get("Key")
             raise StorageError(f"IPFS daemon {self._address} stored block {cid} as {key!r}; use another")
         return cid
+
+    def sync(self, cids: Iterable[str]) -> None:
+        """See :meth:`BlockStore.sync`; the daemon has done what it does."""
 
     def block_get(self, cid: str) -> bytes:
         """See :meth:`BlockStore.block_get`."""

@@ -340,7 +340,6 @@ class GrpcTransport:
         except ValueError as error:
             log.warning("a peer broke the rules", peer=name, reason=str(error))
             session.refuse(name, str(error))
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except grpc.RpcError:
             log.info("a stream broke", peer=name)
 

@@ -26,6 +26,7 @@ from dtxeth.cli import (
     namespace,
     node,
     owner,
+    part,
     task,
 )
 from dtxeth.cli.output import err
@@ -51,6 +52,7 @@ for group in (
     challenge,
     migration,
     task,
+    part,
 ):
     app.add_typer(group.app)
 

@@ -23,6 +23,7 @@ from dtxeth.learning.columns import Column
 from dtxeth.learning.fitting import MAIN, Design, Model, fit_model, prepare
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.metrics import measure, roc, spread
+from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors
 from dtxeth.learning.predict import open_predictions
 from dtxeth.learning.progress import Step, Watcher
@@ -122,7 +123,11 @@ class Plan:
         )
 
     def run(
-        self, ring: Ring, secrets: TaskSecrets, watcher: Watcher | None = None
+        self,
+        ring: Ring,
+        secrets: TaskSecrets,
+        watcher: Watcher | None = None,
+        warm: ModelPart | None = None,
     ) -> tuple[Model, list[Fold]]:
         """Fit the task's model, then the evaluation models, several at a time, and test these.
 
@@ -130,6 +135,8 @@ class Plan:
             ring: The parties and keys.
             secrets: Secrets of the task.
             watcher: Called after every round of every model.
+            warm: This party's part of the model that the task's model starts from. Evaluation models do not, for it
+                may know their test rows.
 
         Raises:
             PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
@@ -138,8 +145,9 @@ class Plan:
         live = None
         if self.spec.live is not None and self.held_out is not None:
             live = LiveEvaluation(ring.channel, self.active, self.spec.live, self.held_out)
-        model = fit_model(ring, self.design, self.spec, secrets, self.task, MAIN, live, watcher)
-        spec = self.spec.model_copy(update={"max_rounds": model.rounds})
+        model = fit_model(ring, self.design, self.spec, secrets, self.task, MAIN, live, watcher, warm)
+        rounds = model.rounds if warm is None else self.spec.max_rounds
+        spec = self.spec.model_copy(update={"max_rounds": rounds})
         streams, watching = Streams(ring.channel, len(self.folds)), threading.Lock()
 
         def watch(step: Step) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
 from dtxeth.errors import DataError
 from dtxeth.learning import fixedpoint
 from dtxeth.learning.columns import Column, fill, learn_fills
@@ -25,7 +27,7 @@ from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.splits import Positions
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Fit, Ring, fit
+from dtxeth.learning.vertical import Fit, Ring, fit, start_weights
 from dtxeth.transport.channel import Channel
 
 MAIN: Final = "model"
@@ -122,6 +124,7 @@ def fit_model(
     stage: str,
     live: LiveEvaluation | None = None,
     watcher: Watcher | None = None,
+    warm: ModelPart | None = None,
 ) -> Model:
     """Fit a model together with the peers.
 
@@ -134,6 +137,7 @@ def fit_model(
         stage: Name of the model for ``watcher``.
         live: Evaluates the model while it is trained.
         watcher: Called after every round.
+        warm: This party's part of the model to start from.
 
     Raises:
         PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
@@ -141,6 +145,8 @@ def fit_model(
     """
     salt = secrets.derive(32, "part salt").hex()
     began = time.perf_counter()
+
+    start = None if warm is None else warm_weights(warm, design, secrets)
 
     def part_of(weights: Matrix) -> ModelPart:
         return ModelPart(
@@ -163,7 +169,7 @@ def fit_model(
             watcher(Step(stage, done, spec.max_rounds, time.perf_counter() - began, metrics))
         return stop
 
-    fitted = fit(ring, design.values, design.target, spec, secrets, watch=watch)
+    fitted = fit(ring, design.values, design.target, spec, secrets, watch=watch, start=start)
     if live is None or live.best is None:
         return Model(design, part_of(fitted.weights), fitted, fitted.rounds, [])
     rounds, part = live.best
@@ -181,6 +187,25 @@ def _target(
         offset = 4 * (mean - 0.5) + _shift(spec.class_weight, mean)
         return values - mean, Label(column=column, offset=offset, scale=1.0, classes=classes)
     return (values - mean) / deviation, Label(column=column, offset=mean, scale=deviation)
+
+
+def warm_weights(warm: ModelPart, design: Design, secrets: TaskSecrets) -> Matrix:
+    """Return start weights from another model's part: on the new standardisation, 0 for features that it lacks.
+
+    What hides the labels in the gradients of the others is the active party's part of z, which has to vary by 1 or
+    more. Where the former model's varies less there, a secret random start is added to it.
+    """
+    former = dict(zip(warm.features, zip(warm.weights, warm.moments.deviations, strict=True), strict=True))
+    weights = np.zeros(len(design.table.features))
+    for number, (name, deviation) in enumerate(
+        zip(design.table.features, design.moments.deviations, strict=True)
+    ):
+        if name in former:
+            weight, its_deviation = former[name]
+            weights[number] = weight * deviation / its_deviation
+    if design.target is not None and np.std(design.values @ weights) < 1:
+        weights = weights + start_weights(design.values, secrets)
+    return weights
 
 
 def _shift(weight: float | str | None, second: float) -> float:

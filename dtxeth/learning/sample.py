@@ -7,6 +7,7 @@ import io
 
 from dtxeth.errors import DataError
 from dtxeth.learning.handshake import TaskContext, find_active
+from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Watcher
 from dtxeth.learning.session import Training, train
@@ -24,6 +25,7 @@ def train_on_sample(
     policy: Policy,
     context: TaskContext,
     secret: bytes | None = None,
+    warm: ModelPart | None = None,
     progress: Watcher | None = None,
 ) -> Training:
     """Train on a CSV file; the party whose file has the label column is the active one.
@@ -35,6 +37,7 @@ def train_on_sample(
         policy: The data owner's rules.
         context: What the chain says.
         secret: As for :func:`~dtxeth.learning.session.train`.
+        warm: This party's part of the model that ``spec.warm_start`` names.
         progress: Called after every round of every model.
 
     Raises:
@@ -51,7 +54,7 @@ def train_on_sample(
         words=None if spec.categorical == "one-hot" else (),
         missing=spec.missing != "refuse",
     )
-    return train(channel, active, table, spec, policy, context, progress=progress, secret=secret)
+    return train(channel, active, table, spec, policy, context, progress=progress, secret=secret, warm=warm)
 
 
 def read_header(sample: bytes) -> list[str]:

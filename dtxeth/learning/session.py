@@ -80,6 +80,7 @@ def train(
     context: TaskContext,
     progress: Watcher | None = None,
     secret: bytes | None = None,
+    warm: ModelPart | None = None,
 ) -> Training:
     """Train a model together with the peers of ``channel``.
 
@@ -92,6 +93,7 @@ def train(
         context: What the chain says.
         progress: Called after every round of every model.
         secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
+        warm: This party's part of the model that ``spec.warm_start`` names.
 
     Raises:
         InputError: The table does not fit the spec or the chain.
@@ -104,7 +106,9 @@ def train(
         _check_table(channel, active, table, spec, context, policy)
         parties = tuple(sorted((channel.name, *channel.peers)))
         policy.floors(len(table.features) + len(table.words)).check_rows(len(table), "the table")
-        hellos = greet(channel, active, table, spec, context, policy, model="")
+        _check_warm(warm, spec, channel.name == active)
+        former = "" if warm is None else warm.task
+        hellos = greet(channel, active, table, spec, context, policy, model=former)
         passive = [hello.features for party, hello in hellos.items() if party != active]
         check_views(spec.live, spec.evaluation is not None, spec.max_rounds, min(passive, default=1))
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
@@ -122,7 +126,7 @@ def train(
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
         features = tuple(columns[party].features for party in parties)
         ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
-        model, folds = plan.run(ring, secrets, progress)
+        model, folds = plan.run(ring, secrets, progress, warm)
         fitted = model.fit
 
         mine = Commitment(commitment=model.part.commitment, rounds=fitted.rounds, converged=fitted.converged)
@@ -237,6 +241,17 @@ def _check_table(
         )
     _check_rows(channel, table, context)
     policy.admit(spec, context.requester, context.earlier)
+
+
+def _check_warm(warm: ModelPart | None, spec: TaskSpec, active: bool) -> None:
+    if (warm is None) != (spec.warm_start is None):
+        raise InputError(
+            f"warm_start is {spec.warm_start}: give this party's part of that model, and only then"
+        )
+    if warm is not None and (warm.algorithm != spec.algorithm or (warm.label is not None) != active):
+        raise InputError(
+            f"the part to start from is not this party's in a {spec.algorithm} model: start cold"
+        )
 
 
 def _check_rows(channel: Channel, table: Table, context: TaskContext) -> None:

@@ -143,6 +143,7 @@ def fit(
     secrets: TaskSecrets,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    start: Matrix | None = None,
 ) -> Fit:
     """Train this party's weights together with the others.
 
@@ -154,6 +155,7 @@ def fit(
         secrets: Source of start weights and masks.
         progress: Called after every round.
         watch: Decides after every round whether to stop.
+        start: Secret start weights; default :func:`start_weights`.
 
     Raises:
         ConfigError: The fixed-point sums could overflow the key.
@@ -170,7 +172,7 @@ def fit(
     if mechanism is not None:
         encoded = mechanism.clip_rows(encoded)
     gradients = GradientProtocol(ring, spec.precision, secrets, mechanism)
-    start = weights = start_weights(values, secrets)
+    start = weights = start_weights(values, secrets) if start is None else start
     converged = False
     done = 0
     while not converged and done < spec.max_rounds:

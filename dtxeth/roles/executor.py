@@ -8,10 +8,10 @@ from pathlib import Path
 import structlog
 
 from dtxeth.chain import Account, reverts
-from dtxeth.chain.bindings.events import PartyInvited
+from dtxeth.chain.bindings.events import PartyInvited, TaskFinished
 from dtxeth.chain.bindings.types import AuthorizationStatus, Role, TaskStatus
 from dtxeth.chain.bindings.types import Task as TaskRecord
-from dtxeth.errors import ConfigError, InputError, PeerError, PolicyError, UnknownNameError
+from dtxeth.errors import ConfigError, DataError, InputError, PeerError, PolicyError, UnknownNameError
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
 from dtxeth.roles.actor import public_reason
@@ -20,7 +20,7 @@ from dtxeth.roles.file_owner import FileOwner
 from dtxeth.roles.inbox import Inbox, Outcome
 from dtxeth.roles.network import Network, Place
 from dtxeth.roles.run import Run
-from dtxeth.roles.tasks import FINAL
+from dtxeth.roles.tasks import FINAL, read_model
 from dtxeth.roles.vault import Vault
 from dtxeth.transport import GrpcTransport, Identity, Transport
 
@@ -127,6 +127,24 @@ class Executor(FileOwner):
         if part is None:
             raise UnknownNameError(f"{self.name} has no part of the model of task {task_id}: train it again")
         return ModelPart.from_bytes(part)
+
+    def import_part(self, task_id: int, data: bytes) -> ModelPart:
+        """Take a part of a finished model that was exported (:meth:`ModelPart.to_bytes`), here or elsewhere.
+
+        Raises:
+            DataError: No model part, or none of those that the chain has commitments to.
+            UnknownNameError: No training task of this number has finished.
+        """
+        part = ModelPart.from_bytes(data)
+        for finished in self.network.index.events(TaskFinished, task_id=task_id):
+            known = read_model(finished).report.get("parties", [])
+            if part.commitment.hex() not in [party.get("commitment") for party in known]:
+                raise DataError(
+                    f"this is no part of the model of task {task_id}: give the task that it is of"
+                )
+            self.vault.save(_part_name(task_id), part.to_bytes())
+            return part
+        raise UnknownNameError(f"task {task_id} is no finished training task: list the tasks to find one")
 
     def _identity(self) -> Identity:
         kept = self.vault.load(_IDENTITY)

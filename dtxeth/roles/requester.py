@@ -65,7 +65,8 @@ class Requester(Actor):
             files: One file a party, each of another data owner; exactly one of them has the label.
             id: Column that identifies a row, in every file.
             label: Column to learn.
-            executors: Address of the executor of each file; by default, online ones in the order of registration.
+            executors: Address of the executor of each file; by default those of the model to start from, or
+                online ones in the order of registration.
             reward: Wei locked in escrow, shared equally by the executors when the task finishes.
             deadlines: How long each stage may take.
             settings: Further fields of :class:`~dtxeth.learning.spec.TaskSpec`, such as ``max_rounds`` or ``l2``.
@@ -75,7 +76,13 @@ class Requester(Actor):
             ContractRevert: The contract refused; nothing was published.
         """
         spec = TaskSpec(algorithm=algorithm, id=id, label=label, **settings)
-        chosen = self._online_executors(len(files)) if executors is None else list(executors)
+        if executors is not None:
+            chosen = list(executors)
+        elif spec.warm_start is not None:
+            parties = self.contracts.task_registry.parties_of(self.model(spec.warm_start).task_id)
+            chosen = [party.executor for party in parties]
+        else:
+            chosen = self._online_executors(len(files))
         return Task(self.network, self._publish(spec, files, chosen, reward, deadlines), read_model)
 
     def predict(

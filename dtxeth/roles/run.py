@@ -14,9 +14,10 @@ from pydantic_core import from_json
 
 from dtxeth.chain.bindings.events import PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import Kind
-from dtxeth.errors import CryptoError, DtxethError, PeerError, PeerRestarted, TaskError
+from dtxeth.errors import CryptoError, DtxethError, PeerError, PeerRestarted, PolicyError, TaskError
 from dtxeth.learning.columns import read_inputs
 from dtxeth.learning.handshake import TaskContext, find_active
+from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.predict import Prediction
 from dtxeth.learning.progress import Step
@@ -169,6 +170,7 @@ class Run:
             policy,
             self._context(),
             self._secret,
+            self._warm_part(),
             progress=self._progress,
         )
         self.executor.keep(self.task_id, training)
@@ -177,6 +179,17 @@ class Run:
             return training.result, NO_FILE
         file_id = self._deliver(training.active, training.evaluation, "report.json")
         return canonical_json(result | {"report_file": file_id.hex()}), NO_FILE
+
+    def _warm_part(self) -> ModelPart | None:
+        """The part to start from, of a model of the same requester's."""
+        former = self.spec.warm_start
+        if former is None:
+            return None
+        if self.executor.contracts.task_registry.task_of(former).requester != self.record.requester:
+            raise PolicyError(
+                f"the model of task {former} is another requester's: start from one of your own"
+            )
+        return self.executor.part(former)
 
     def _predict(self, sample: bytes, policy: Policy) -> tuple[bytes, bytes]:
         part = self.executor.part(self.record.model_task_id)

@@ -78,3 +78,37 @@ def test_a_report_needs_a_folder_to_be_drawn_into(dtxeth: Command, listed: Place
         listed.home,
     )
     assert ran.err == "error: --patience 2 needs --live: say how often to evaluate\n"
+
+
+@pytest.mark.usefixtures("brief")
+def test_parts_are_shown_exported_imported_and_started_from(
+    dtxeth: Command, place: Place, tmp_path: Path
+) -> None:
+    home = ("--home", place.home)
+    given = [part for file in place.files for part in ("--file", file)]
+    task = dtxeth("task", "train", "logistic-vl", *given, *TRAIN, *home, "--json").json["task"]
+    rows = dtxeth("part", "coefficients", task, "--executor", "executor1", *home, "--json").json
+    others = dtxeth("part", "coefficients", task, "--executor", "executor2", *home, "--json").json
+    assert {row["feature"] for row in rows} == {"age", "weight"}
+    assert {row["feature"] for row in others} == {"height", "income", "debt"}
+
+    path = tmp_path / "part.json"
+    export = ("part", "export", task, "--executor", "executor1", "--out", path, *home)
+    assert dtxeth(*export, "--json").json == {"task": task, "features": 2, "path": str(path)}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "cannot be written (File exists): name a new file" in dtxeth(*export).err
+    for stored in (place.home / "executors" / "executor1").glob("*.part"):
+        stored.unlink()
+    assert dtxeth("part", "coefficients", task, "--executor", "executor1", *home).err.startswith(
+        f"error: executor1 has no part of the model of task {task}"
+    )
+    back = ("part", "import", task, "--executor", "executor1", "--file", path, *home)
+    assert dtxeth(*back, "--json").json == {"task": task, "features": 2}
+    path.write_text(path.read_text().replace('"salt":"', '"salt":"00')[:-3] + '"}')
+    assert dtxeth(*back).err.startswith("error: ")
+
+    warm = dtxeth("task", "train", "logistic-vl", *given, *TRAIN, "--warm-start", task, *home, "--json").json
+    assert warm["rounds"] == 2
+    spy = ("--id", "id", "--label", "ill", "--as", "spy", "--set", "max_rounds=2")
+    refused = dtxeth("task", "train", "logistic-vl", *given, *spy, "--warm-start", task, *home)
+    assert f"the model of task {task} is another requester's: start from one of your own" in refused.err

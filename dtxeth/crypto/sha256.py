@@ -16,9 +16,6 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import structlog
-
-log = structlog.get_logger(__name__)
 
 DIGEST_SIZE: Final = 32
 """Bytes of a digest."""
@@ -84,7 +81,6 @@ def _kernel() -> Kernel | None:
 
     features = llvm.get_host_cpu_features()
     if not features.get("sha"):
-        log.info("no SHA extensions: Merkle trees are hashed by hashlib")
         return None
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.impute import SimpleImputer
 
 from dtxeth.errors import DataError
 from dtxeth.learning.table import Matrix, Table
@@ -105,6 +104,8 @@ def learn_fills(columns: Sequence[Column], values: Matrix, strategy: str) -> lis
     Raises:
         DataError: A column has no value at all in these rows.
     """
+    from sklearn.impute import SimpleImputer  # takes a second to import
+
     if strategy == "refuse":
         return list(columns)
     empty = np.isnan(values).all(axis=0)

@@ -6,19 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    f1_score,
-    log_loss,
-    mean_absolute_error,
-    precision_score,
-    r2_score,
-    recall_score,
-    roc_auc_score,
-    roc_curve,
-    root_mean_squared_error,
-)
 
 from dtxeth.learning.table import Matrix
 
@@ -43,34 +30,38 @@ def measure(truth: Matrix, predicted: Matrix, binary: bool) -> dict[str, Any]:
         ``[[true 0, false 1], [false 0, true 1]]``; ``auc`` and ``ks`` are None where only one class occurs. Of
         quantities, ``rmse``, ``mae`` and ``r2``, which is None for one row.
     """
+    from sklearn import metrics  # takes a second to import
+
     if not binary:
         return {
             "rows": len(truth),
-            "rmse": float(root_mean_squared_error(truth, predicted)),
-            "mae": float(mean_absolute_error(truth, predicted)),
-            "r2": float(r2_score(truth, predicted)) if len(truth) > 1 else None,
+            "rmse": float(metrics.root_mean_squared_error(truth, predicted)),
+            "mae": float(metrics.mean_absolute_error(truth, predicted)),
+            "r2": float(metrics.r2_score(truth, predicted)) if len(truth) > 1 else None,
         }
     decided = predicted > 0.5
     both = len(np.unique(truth)) == 2
-    false, true, _ = roc_curve(truth, predicted) if both else (np.zeros(1), np.zeros(1), None)
+    false, true, _ = metrics.roc_curve(truth, predicted) if both else (np.zeros(1), np.zeros(1), None)
     return {
         "rows": len(truth),
-        "accuracy": float(accuracy_score(truth, decided)),
-        "precision": float(precision_score(truth, decided, zero_division=0.0)),
-        "recall": float(recall_score(truth, decided, zero_division=0.0)),
-        "f1": float(f1_score(truth, decided, zero_division=0.0)),
-        "log_loss": float(log_loss(truth, predicted, labels=[0, 1])),
-        "auc": float(roc_auc_score(truth, predicted)) if both else None,
+        "accuracy": float(metrics.accuracy_score(truth, decided)),
+        "precision": float(metrics.precision_score(truth, decided, zero_division=0.0)),
+        "recall": float(metrics.recall_score(truth, decided, zero_division=0.0)),
+        "f1": float(metrics.f1_score(truth, decided, zero_division=0.0)),
+        "log_loss": float(metrics.log_loss(truth, predicted, labels=[0, 1])),
+        "auc": float(metrics.roc_auc_score(truth, predicted)) if both else None,
         "ks": float(np.max(true - false)) if both else None,
-        "confusion": confusion_matrix(truth, decided, labels=[0, 1]).tolist(),
+        "confusion": metrics.confusion_matrix(truth, decided, labels=[0, 1]).tolist(),
     }
 
 
 def roc(truth: Matrix, predicted: Matrix) -> list[list[float]]:
     """Return the corners of the ROC curve, (false positive rate, true positive rate); none for one class."""
+    from sklearn import metrics
+
     if len(np.unique(truth)) < 2:
         return []
-    false, true, _ = roc_curve(truth, predicted)
+    false, true, _ = metrics.roc_curve(truth, predicted)
     chosen = np.unique(np.linspace(0, len(false) - 1, ROC_POINTS).round().astype(int))
     return [[float(x), float(y)] for x, y in zip(false[chosen], true[chosen], strict=True)]
 

@@ -97,7 +97,7 @@ def test_parts_are_shown_exported_imported_and_started_from(
     assert dtxeth(*export, "--json").json == {"task": task, "features": 2, "path": str(path)}
     assert path.stat().st_mode & 0o777 == 0o600
     assert "cannot be written (File exists): name a new file" in dtxeth(*export).err
-    for stored in (place.home / "executors" / "executor1").glob("*.part"):
+    for stored in (place.home / "executors" / "executor1").rglob(f"task-{task}.part"):
         stored.unlink()
     assert dtxeth("part", "coefficients", task, "--executor", "executor1", *home).err.startswith(
         f"error: executor1 has no part of the model of task {task}"

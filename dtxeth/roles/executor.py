@@ -22,7 +22,8 @@ from dtxeth.roles.network import Network, Place
 from dtxeth.roles.run import Run
 from dtxeth.roles.tasks import FINAL, read_model
 from dtxeth.roles.vault import Vault
-from dtxeth.transport import GrpcTransport, Identity, Transport
+from dtxeth.transport import Identity, Transport
+from dtxeth.transport.rpc import GrpcTransport
 
 log = structlog.get_logger(__name__)
 

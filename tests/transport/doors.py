@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 
-from dtxeth.transport import Channel, GrpcTransport, Identity, Peer
+from dtxeth.transport import Channel, Identity, Peer
+from dtxeth.transport.rpc import GrpcTransport
 
 SESSION = b"session of one task" + bytes(13)
 

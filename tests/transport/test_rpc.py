@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dtxeth.errors import ConfigError, InputError, PeerError, PeerRestarted, TaskError
-from dtxeth.transport import Channel, GrpcTransport, Identity, Peer
+from dtxeth.transport import Channel, Identity, Peer
+from dtxeth.transport.rpc import GrpcTransport
 from dtxeth.transport.session import PACKET
 from tests.transport.doors import SESSION, Doors
 

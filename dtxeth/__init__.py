@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dtxeth.errors import DtxethError
+    from dtxeth.learning.estimators import VerticalLinearRegression, VerticalLogisticRegression
     from dtxeth.learning.policy import Policy
     from dtxeth.roles import (
         ChallengeResult,
@@ -47,6 +48,8 @@ __all__ = [
     "StoredFile",
     "Task",
     "TrainedModel",
+    "VerticalLinearRegression",
+    "VerticalLogisticRegression",
     "connect",
 ]
 
@@ -54,6 +57,8 @@ _HOMES = {
     "connect": "dtxeth.roles.connection",
     "DtxethError": "dtxeth.errors",
     "Policy": "dtxeth.learning.policy",
+    "VerticalLinearRegression": "dtxeth.learning.estimators",
+    "VerticalLogisticRegression": "dtxeth.learning.estimators",
 }
 
 

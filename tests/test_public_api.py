@@ -16,7 +16,8 @@ import dtxeth
 
 OFFERED = [
     "ChallengeResult", "DataOwner", "Deadlines", "DtxethError", "Executor", "LocalNetwork", "Policy", "Requester",
-    "StorageNode", "StoredFile", "Task", "TrainedModel", "connect",
+    "StorageNode", "StoredFile", "Task", "TrainedModel", "VerticalLinearRegression", "VerticalLogisticRegression",
+    "connect",
 ]  # fmt: skip
 
 

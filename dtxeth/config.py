@@ -122,6 +122,14 @@ class OwnerConfig(TomlConfig):
     """Tasks of a kind that one file may take part in."""
     leave_one_out: bool = False
     """Whether models may be evaluated by leaving out one row at a time."""
+    min_difference: int = Field(default=256, ge=0, le=256)
+    """Rows by which a task's rows must differ from those of an earlier one, unless they are the same."""
+    max_epsilon: float | None = Field(default=None, gt=0)
+    """Most ε at δ = 10⁻⁵ that a training task may cost; by default it need not be differentially private."""
+    honest_majority: bool = False
+    """Whether networks may be trained under three-party computation, which any two of three operators could open."""
+    show_scores: bool = False
+    """Whether as many models may score a file as it has features, which shows these but for their units."""
     challenges_per_day: float = Field(default=4.0, ge=0, le=1440)
     """How often each holding of a file is challenged, on average, at random times; 0 for never."""
     offline_grace_seconds: int = Field(default=3600, ge=0)

@@ -9,12 +9,14 @@ to lower one, every owner has to lower it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from dtxeth.errors import ConfigError, PolicyError
+from dtxeth.learning.privacy import REPORT_DELTA, Account, epsilon_of
+from dtxeth.learning.rowsets import LEAST_DIFFERENCE, difference
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix
 
@@ -63,6 +65,15 @@ class Policy:
             rows.
         leave_one_out: Whether tasks may be evaluated by leaving out one row at a time: two models that differ by
             one row tell about that row.
+        min_difference: Rows by which a task's rows must differ from those of an earlier one, unless they are the
+            same; see :mod:`dtxeth.learning.rowsets`.
+        max_epsilon: Most ε, at δ = 10⁻⁵, that a training task may cost; ``None``: it need not be differentially
+            private at all.
+        honest_majority: Whether networks may be trained under three-party computation, where any two of the three
+            operators could put the tables together.
+        show_scores: Whether predictions may show the active party as many functions of the file's features as it
+            has features, or more, and so the features themselves but for their units.
+        row_key: Key under which the owner's executors remember rows; the owner's side puts it in.
 
     Raises:
         ConfigError: A floor that is out of range.
@@ -75,12 +86,21 @@ class Policy:
     executors: frozenset[str] | None = None
     max_tasks: int = 16
     leave_one_out: bool = False
+    min_difference: int = LEAST_DIFFERENCE
+    max_epsilon: float | None = None
+    honest_majority: bool = False
+    show_scores: bool = False
+    row_key: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.min_rows is not None and self.min_rows < 1:
             raise ConfigError(f"policy min_rows is {self.min_rows}: it starts at 1")
         if not 0 < self.max_leverage <= 1:
             raise ConfigError(f"policy max_leverage is {self.max_leverage}: a leverage is above 0, up to 1")
+        if not 0 <= self.min_difference <= LEAST_DIFFERENCE:
+            raise ConfigError(f"policy min_difference is {self.min_difference}: give 0 to {LEAST_DIFFERENCE}")
+        if self.max_epsilon is not None and not self.max_epsilon > 0:
+            raise ConfigError(f"policy max_epsilon is {self.max_epsilon}: give more than 0")
 
     def admit(self, spec: TaskSpec, requester: str, earlier: int, features: int | None = None) -> None:
         """Decide on a task before anything is fetched.
@@ -88,9 +108,12 @@ class Policy:
         Args:
             spec: The task's spec.
             requester: Account that asks.
-            earlier: Tasks of this kind that the file took part in before.
-            features: Number of features in the file, for prediction: each prediction shows the active party
-                one linear function of them on every row, so there must be fewer predictions than features.
+            earlier: Tasks of this kind that the file took part in before; of predictions, other models that were
+                used on it.
+            features: Number of features in the file, when a prediction shows the active party their scores. Each
+                model's are one linear function of them on every row, whatever the other parties add: they may be
+                known. As many functions as features give the features, but for their units; so a file of one
+                feature has nothing to hide behind, and only its owner can let it be predicted with.
 
         Raises:
             PolicyError: The requester, the algorithm or the number of tasks is not allowed.
@@ -102,17 +125,58 @@ class Policy:
         if self.algorithms is not None and spec.algorithm not in self.algorithms:
             allowed = ", ".join(sorted(self.algorithms)) or "none"
             raise PolicyError(f"algorithm {spec.algorithm} is not allowed by the owner, allowed: {allowed}")
+        if spec.algorithm == "dnn-vl" and not self.honest_majority:
+            raise PolicyError(
+                "three-party computation, which two operators could open, is not allowed by the owner: use a "
+                "linear model"
+            )
         if (
             spec.evaluation is not None
             and spec.evaluation.method == "leave-one-out"
             and not self.leave_one_out
         ):
             raise PolicyError("evaluation leave-one-out is not allowed by the owner: use folds or a split")
+        self._admit_cost(spec)
         limit = self.max_tasks
-        if spec.kind == "predict" and features is not None:
+        if spec.kind == "predict" and features is not None and not self.show_scores:
+            if features == 1:
+                raise PolicyError(
+                    "the file has one feature, which its scores would show: ask its owner to allow show_scores"
+                )
             limit = min(limit, features - 1)
         if earlier >= limit:
             raise PolicyError(f"the file took part in {earlier} {spec.kind} tasks, the owner allows {limit}")
+
+    def _admit_cost(self, spec: TaskSpec) -> None:
+        if self.max_epsilon is None or spec.kind != "train":
+            return
+        if spec.privacy is None:
+            raise PolicyError(
+                f"the owner asks for differential privacy of at most ε = {self.max_epsilon:g}: set privacy"
+            )
+        # of one batch, since the number of rows is not known yet: more of them cost no more
+        cost = epsilon_of(Account.of(spec.privacy, spec.max_rounds).rho, REPORT_DELTA)
+        if cost > self.max_epsilon * (1 + 1e-9):
+            raise PolicyError(
+                f"the task costs ε = {cost:.3g} at δ = {REPORT_DELTA:g}, the owner allows {self.max_epsilon:g}"
+            )
+
+    def check_difference(self, rows: bytes, earlier: Iterable[tuple[int, bytes]]) -> None:
+        """Compare the rows of a task with those of earlier ones.
+
+        Args:
+            rows: Sketch of the rows that are to be trained on.
+            earlier: Numbers of earlier tasks on the owner's files, with sketches of their rows.
+
+        Raises:
+            PolicyError: They differ from those of an earlier task by too few.
+        """
+        for task, past in earlier:
+            if 0 < difference(rows, past) < self.min_difference:
+                raise PolicyError(
+                    f"the common rows differ from those of task {task} by fewer than {self.min_difference}, which "
+                    "would tell about these few: use the same rows, or others by more"
+                )
 
     def floors(self, most_features: int) -> Floors:
         """Return what the owner demands when the party with most features has ``most_features``."""

@@ -10,7 +10,7 @@ from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Watcher
-from dtxeth.learning.session import Training, train
+from dtxeth.learning.session import NoteRows, Training, train
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Table
 from dtxeth.transport.channel import Channel
@@ -27,6 +27,7 @@ def train_on_sample(
     secret: bytes | None = None,
     warm: ModelPart | None = None,
     progress: Watcher | None = None,
+    note_rows: NoteRows | None = None,
 ) -> Training:
     """Train on a CSV file; the party whose file has the label column is the active one.
 
@@ -39,6 +40,7 @@ def train_on_sample(
         secret: As for :func:`~dtxeth.learning.session.train`.
         warm: This party's part of the model that ``spec.warm_start`` names.
         progress: Called after every round of every model.
+        note_rows: Told of the rows before anything is learned from them; may refuse them.
 
     Raises:
         DataError: The file is not a table that fits the spec; or not exactly one party has the label.
@@ -54,7 +56,18 @@ def train_on_sample(
         words=None if spec.categorical == "one-hot" else (),
         missing=spec.missing != "refuse",
     )
-    return train(channel, active, table, spec, policy, context, progress=progress, secret=secret, warm=warm)
+    return train(
+        channel,
+        active,
+        table,
+        spec,
+        policy,
+        context,
+        progress=progress,
+        secret=secret,
+        warm=warm,
+        note_rows=note_rows,
+    )
 
 
 def read_header(sample: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets as entropy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -42,6 +42,9 @@ from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
 from dtxeth.learning.vertical import Ring, partition
 from dtxeth.transport.channel import Channel
+
+NoteRows = Callable[[Sequence[str]], None]
+"""Told of the ids that a task is about to learn from; raises PolicyError to refuse them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def train(
     progress: Watcher | None = None,
     secret: bytes | None = None,
     warm: ModelPart | None = None,
+    note_rows: NoteRows | None = None,
 ) -> Training:
     """Train a model together with the peers of ``channel``.
 
@@ -94,6 +98,7 @@ def train(
         progress: Called after every round of every model.
         secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
         warm: This party's part of the model that ``spec.warm_start`` names.
+        note_rows: Told of the rows before anything is learned from them; may refuse them.
 
     Raises:
         InputError: The table does not fit the spec or the chain.
@@ -122,6 +127,8 @@ def train(
         plan = Plan.of(
             channel, active, encoded, inputs, spec, strictest(floors.values()), context.task, secrets
         )
+        if note_rows is not None:
+            note_rows(plan.design.table.ids)
         # only tests get a spec past validation that names a shorter key
         key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
         features = tuple(columns[party].features for party in parties)
@@ -200,7 +207,8 @@ def predict(
         if list(table.features) != part.features:
             raise DataError(f"the table's features are not those of the model: {', '.join(part.features)}")
         _check_rows(channel, table, context)
-        policy.admit(spec, context.requester, context.earlier, len(table.features))
+        shown = len(table.features) if part.label is None else None
+        policy.admit(spec, context.requester, context.earlier, shown)
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
         common = table.take(_common_ids(channel, table, hellos, context, secrets))

@@ -93,7 +93,7 @@ class Actor:
         nodes = self.network.storage_nodes_by_address()
         if files.file_of(file_id).owner == self.address:
             file_key = owned_file_key(self.account, files, file_id, versions)
-            return RemoteFile(file_id, file_key, self.signer, nodes), Policy()
+            return RemoteFile(file_id, file_key, self.signer, nodes), Policy(row_key=self.row_key)
         authorizations = self.contracts.file_authorization
         authorization_id = authorizations.latest_of(file_id, self.address, task_id)
         if not authorizations.is_current(authorization_id, self.address, file_id):
@@ -106,15 +106,25 @@ class Actor:
         return RemoteFile(file_id, file_key, self.signer, nodes, authorization_id), policy
 
     def tasks_before(self, file_id: bytes, task_id: int, kind: Kind) -> int:
-        """How many tasks of a kind were started on a file before a task: what the owner's limit counts."""
+        """How many tasks of a kind were started on a file before a task: what the owner's limit counts.
+
+        Of predictions, how many other models were used: a model shows the same of a file each time.
+        """
         tasks, index = self.contracts.task_registry, self.network.index
         earlier = [
             event.task_id for event in index.events(PartyInvited, file_id=file_id) if event.task_id < task_id
         ]
-        return sum(
-            tasks.task_of(number).kind is kind and bool(index.events(TaskStarted, task_id=number))
-            for number in earlier
-        )
+        started = [number for number in earlier if index.events(TaskStarted, task_id=number)]
+        records = [record for number in started if (record := tasks.task_of(number)).kind is kind]
+        if kind is Kind.TRAIN:
+            return len(records)
+        models = {record.model_task_id for record in records}
+        return len(models - {tasks.task_of(task_id).model_task_id})
+
+    @property
+    def row_key(self) -> bytes:
+        """Key under which executors remember the rows of this account's files."""
+        return self.account.encryption_key(self.network.chain.chain_id, purpose="rows").private_bytes_raw()
 
     def enlist(self, role: Role, capacity: int = 0, place: Place | None = None) -> None:
         """Register this actor as a node, unless it is one; bring what is on chain up to where the node is now.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,7 +122,7 @@ class FileOwner(FileKeeper):
     def wrap_for(self, reader: str, file_id: bytes, task_id: int, policy: Policy) -> bytes:
         """Wrap the key of an own file, and the policy's floors, for an account that may read it for a task."""
         files = self.contracts.file_registry
-        secret = grants.pack(self.file_key(file_id), policy)
+        secret = grants.pack(self.file_key(file_id), replace(policy, row_key=self.row_key))
         return wrap_file_key(secret, self.encryption_key_of(reader), files, file_id, reader, task_id)
 
     def _store(

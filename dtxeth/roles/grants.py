@@ -6,19 +6,39 @@ knows, from the owner itself and unseen by others, on how few rows and how often
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Final
 
 import msgpack
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtxeth.errors import CryptoError
 from dtxeth.learning.policy import Policy
+from dtxeth.learning.rowsets import KEY_BYTES, LEAST_DIFFERENCE
 from dtxeth.storage.seal import FILE_KEY_SIZE
+
+
+class _Limits(BaseModel):
+    """What of a policy the executor enforces; in the order in which it travels."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    min_rows: Annotated[int, Field(ge=1)] | None
+    max_leverage: Annotated[float, Field(gt=0, le=1)]
+    max_tasks: Annotated[int, Field(ge=0)]
+    leave_one_out: bool
+    min_difference: Annotated[int, Field(ge=0, le=LEAST_DIFFERENCE)]
+    max_epsilon: Annotated[float, Field(gt=0)] | None
+    honest_majority: bool
+    show_scores: bool
+    row_key: Annotated[bytes, Field(min_length=KEY_BYTES, max_length=KEY_BYTES)] | None
+
+
+_NAMES: Final = tuple(_Limits.model_fields)
 
 
 def pack(file_key: bytes, policy: Policy) -> bytes:
     """Join a file key and the limits of a policy."""
-    limits = [policy.min_rows, policy.max_leverage, policy.max_tasks, policy.leave_one_out]
-    return file_key + bytes(msgpack.packb(limits))
+    return file_key + bytes(msgpack.packb([getattr(policy, name) for name in _NAMES]))
 
 
 def unpack(secret: bytes) -> tuple[bytes, Policy]:
@@ -28,19 +48,10 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
         CryptoError: The secret is not of that form.
     """
     try:
-        limits: Any = msgpack.unpackb(secret[FILE_KEY_SIZE:])
-    except (ValueError, msgpack.UnpackException):
-        limits = None
-    match limits:
-        case [min_rows, float(max_leverage), max_tasks, bool(leave_one_out)] if (
-            (min_rows is None or _is_count(min_rows, 1)) and 0 < max_leverage <= 1 and _is_count(max_tasks, 0)
-        ):
-            policy = Policy(
-                min_rows=min_rows, max_leverage=max_leverage, max_tasks=max_tasks, leave_one_out=leave_one_out
-            )
-            return secret[:FILE_KEY_SIZE], policy
-    raise CryptoError(f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again")
-
-
-def _is_count(value: Any, least: int) -> bool:
-    return type(value) is int and value >= least  # True is an int too
+        values = msgpack.unpackb(secret[FILE_KEY_SIZE:])
+        limits = _Limits(**dict(zip(_NAMES, values, strict=True)))
+    except (ValueError, TypeError, msgpack.UnpackException, ValidationError):
+        raise CryptoError(
+            f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again"
+        ) from None
+    return secret[:FILE_KEY_SIZE], Policy(**limits.model_dump())

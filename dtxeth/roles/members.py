@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from dtxeth.chain import Account
 from dtxeth.config import OwnerConfig
@@ -25,6 +25,9 @@ DEFAULT_REPLICAS = 2
 """Replicas of a namespace that is added by uploading into it."""
 
 A = TypeVar("A", bound=Actor)
+
+_RULES = tuple(rule.name for rule in fields(Policy) if rule.name in OwnerConfig.model_fields)
+"""What an owner's settings and its policy have in common."""
 
 
 class MemberNetwork(Network, ABC):
@@ -140,15 +143,9 @@ class MemberNetwork(Network, ABC):
 
 def to_policy(config: OwnerConfig) -> Policy:
     """The rules among an owner's settings."""
-    return Policy(
-        min_rows=config.min_rows,
-        max_leverage=config.max_leverage,
-        requesters=None if config.requesters is None else frozenset(config.requesters),
-        algorithms=None if config.algorithms is None else frozenset(config.algorithms),
-        executors=None if config.executors is None else frozenset(config.executors),
-        max_tasks=config.max_tasks,
-        leave_one_out=config.leave_one_out,
-    )
+    rules = {name: getattr(config, name) for name in _RULES}
+    sets: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in rules.items()}
+    return Policy(**sets)
 
 
 def to_care(config: OwnerConfig) -> Care:
@@ -157,16 +154,8 @@ def to_care(config: OwnerConfig) -> Care:
 
 
 def _with_policy(config: OwnerConfig, policy: Policy, manual: bool) -> OwnerConfig:
-    rules = {
-        "manual": manual,
-        "min_rows": policy.min_rows,
-        "max_leverage": policy.max_leverage,
-        "requesters": None if policy.requesters is None else sorted(policy.requesters),
-        "algorithms": None if policy.algorithms is None else sorted(policy.algorithms),
-        "executors": None if policy.executors is None else sorted(policy.executors),
-        "max_tasks": policy.max_tasks,
-        "leave_one_out": policy.leave_one_out,
-    }
+    rules = {name: getattr(policy, name) for name in _RULES}
+    rules = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in rules.items()} | {"manual": manual}
     return OwnerConfig.of("the policy", **config.model_dump() | rules)
 
 

@@ -26,6 +26,7 @@ from dtxeth.learning.secrets import SECRET_BYTES
 from dtxeth.learning.session import predict
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.roles.peers import PeersOnChain, session_id
+from dtxeth.roles.row_notes import RowNotes
 from dtxeth.transport import Channel, run_in_process
 from dtxeth.transport.channel import TIMEOUT
 
@@ -172,6 +173,7 @@ class Run:
             self._secret,
             self._warm_part(),
             progress=self._progress,
+            note_rows=RowNotes(self.executor, self.task_id, self.file_id, policy).note,
         )
         self.executor.keep(self.task_id, training)
         result: dict[str, Any] = from_json(training.result)

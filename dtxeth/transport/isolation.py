@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -28,15 +28,20 @@ _WATCH_SECONDS: Final = 0.2
 
 
 def run_in_process(
-    program: Callable[..., T], channel: Channel, *arguments: Any, progress: Callable[..., None] | None = None
+    program: Callable[..., T],
+    channel: Channel,
+    *arguments: Any,
+    progress: Callable[..., None] | None = None,
+    **services: Callable[..., Any],
 ) -> T:
-    """Return ``program(channel, *arguments, progress=…)``, run in a new process.
+    """Return ``program(channel, *arguments, progress=…, **services)``, run in a new process.
 
     Args:
         program: A function that importing can find, like :func:`dtxeth.learning.train`.
         channel: The party's channel; it carries on from where the program leaves it.
         arguments: Further arguments, picklable.
         progress: Called here whenever the program reports progress there.
+        services: Functions that the program calls there and that run here: it waits for what they return or raise.
 
     Raises:
         TaskError: The process ended without a result, for instance because it was killed.
@@ -45,11 +50,12 @@ def run_in_process(
     # loky's processes, unlike those of multiprocessing, do not run the caller's script again when they start
     context = get_context("loky")
     here, there = context.Pipe()
-    process = context.Process(target=_child, args=(there, program, channel.name, channel.peers, arguments))
+    place = channel.name, channel.peers
+    process = context.Process(target=_child, args=(there, program, *place, arguments, tuple(services)))
     process.start()
     there.close()
     try:
-        result: T = _serve(here, channel, progress)
+        result: T = _serve(here, channel, progress, services)
         return result
     except (EOFError, ConnectionError):
         process.join()
@@ -63,7 +69,12 @@ def run_in_process(
         process.join()
 
 
-def _serve(connection: Connection, channel: Channel, progress: Callable[..., None] | None) -> Any:
+def _serve(
+    connection: Connection,
+    channel: Channel,
+    progress: Callable[..., None] | None,
+    services: Mapping[str, Callable[..., Any]],
+) -> Any:
     """Carry out the child's requests until it is done; requests of several threads there wait for each other here."""
     answering = threading.Lock()
 
@@ -71,7 +82,10 @@ def _serve(connection: Connection, channel: Channel, progress: Callable[..., Non
         answer: Any = None
         error: DtxethError | None = None
         try:
-            answer = channel.bytes_sent if what == "bytes_sent" else getattr(channel, what)(*parts)
+            if what == "service":
+                answer = services[parts[0]](*parts[1:])
+            else:
+                answer = channel.bytes_sent if what == "bytes_sent" else getattr(channel, what)(*parts)
         except DtxethError as refusal:
             error = refusal
         with answering, suppress(OSError):  # the child may have ended meanwhile
@@ -79,7 +93,9 @@ def _serve(connection: Connection, channel: Channel, progress: Callable[..., Non
 
     while True:
         match connection.recv():
-            case int(number), ("send" | "recv" | "abort" | "close" | "bytes_sent") as what, *parts:
+            case int(number), (
+                "send" | "recv" | "abort" | "close" | "bytes_sent" | "service"
+            ) as what, *parts:
                 threading.Thread(target=carry_out, args=(number, what, parts), daemon=True).start()
             case "progress", *event:
                 if progress is not None:
@@ -104,28 +120,29 @@ class _Remote(Channel):
 
     @property
     def bytes_sent(self) -> int:
-        count: int = self._ask("bytes_sent")
+        count: int = self.ask("bytes_sent")
         return count
 
     def send(self, peer: str, tag: str, payload: bytes) -> None:
-        self._ask("send", peer, tag, payload)
+        self.ask("send", peer, tag, payload)
 
     def recv(self, peer: str, tag: str) -> bytes:
-        payload: bytes = self._ask("recv", peer, tag)
+        payload: bytes = self.ask("recv", peer, tag)
         return payload
 
     def abort(self, reason: str) -> None:
-        self._ask("abort", reason)
+        self.ask("abort", reason)
 
     def close(self) -> None:
-        self._ask("close")
+        self.ask("close")
 
     def tell(self, *event: Any) -> None:
         """Say something that needs no answer."""
         with self._asking:
             self._connection.send(event)
 
-    def _ask(self, *request: Any) -> Any:
+    def ask(self, *request: Any) -> Any:
+        """Have the parent do something; return what it returns, or raise what it raises."""
         answer: Future[Any] = Future()
         with self._asking:
             number = next(self._numbers)
@@ -153,11 +170,13 @@ def _child(
     name: str,
     peers: tuple[str, ...],
     arguments: tuple[Any, ...],
+    services: tuple[str, ...],
 ) -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     channel = _Remote(name, peers, connection)
     try:
-        result = program(channel, *arguments, progress=partial(channel.tell, "progress"))
+        asked = {service: partial(channel.ask, "service", service) for service in services}
+        result = program(channel, *arguments, progress=partial(channel.tell, "progress"), **asked)
     except Exception as error:
         channel.tell("raise", error)
     else:

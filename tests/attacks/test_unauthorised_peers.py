@@ -48,9 +48,7 @@ def doors() -> Iterator[Doors]:
 def talk(doors: Doors) -> Iterator[tuple[Channel, Channel]]:
     """The session of Alice and Bob, which goes on when everything is over."""
     parties = ["alice", "bob"]
-    a, b = (
-        doors[name].open(SESSION, name, doors.peers_of(name, parties), timeout=20.0) for name in parties
-    )
+    a, b = (doors[name].open(SESSION, name, doors.peers_of(name, parties), timeout=20.0) for name in parties)
     others = ["alice", "mallory"]
     for name in others:
         doors[name].open(OTHER_SESSION, name, doors.peers_of(name, others), timeout=20.0).send(
@@ -111,7 +109,9 @@ def test_the_attack_is_honest_work_for_who_is_admitted(doors: Doors) -> None:
     doors["bob"].open(OTHER_SESSION, "bob", doors.peers_of("bob", parties))
     frame = msgpack.packb([0, "hello", b"!"])
     eventually_known(doors, "bob", SESSION)
-    status, answers = attack(doors, doors.identities["bob"], about(SESSION, "bob"), [bytes(8) + b"\1" + frame])
+    status, answers = attack(
+        doors, doors.identities["bob"], about(SESSION, "bob"), [bytes(8) + b"\1" + frame]
+    )
     assert (status, answers[1]) == (STATUS.OK, (1).to_bytes(8))
     assert alice.recv("bob", "hello") == b"!"
 

@@ -17,7 +17,14 @@ LIMITS = st.builds(
     min_rows=st.none() | st.integers(min_value=1, max_value=2**63),
     max_leverage=st.floats(0, 1, exclude_min=True),
     max_tasks=st.integers(min_value=0, max_value=2**63),
+    leave_one_out=st.booleans(),
+    min_difference=st.integers(0, 256),
+    max_epsilon=st.none() | st.floats(0, exclude_min=True, allow_infinity=False),
+    honest_majority=st.booleans(),
+    show_scores=st.booleans(),
+    row_key=st.none() | KEYS,
 )
+GOOD = [1, 0.5, 1, False, 256, None, False, False, None]
 
 
 @given(KEYS, LIMITS)
@@ -32,13 +39,37 @@ def test_a_cut_secret_is_refused(key: bytes, policy: Policy, data: st.DataObject
         grants.unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
 
 
+def test_the_limits_that_the_bad_ones_start_from_are_good() -> None:
+    assert grants.unpack(bytes(32) + msgpack.packb(GOOD)) == (bytes(32), Policy(min_rows=1, max_tasks=1))
+
+
 @pytest.mark.parametrize(
-    "limits", [None, [], [1], [1, 0.5], [1, 0.5, 1, 0], [0, 0.5, 1], [-1, 0.5, 1], ["1", 0.5, 1], [1, 0.0, 1],
-               [1, 1.5, 1], [1, "x", 1], [True, 0.5, 1], [1, float("nan"), 1], [1, 0.5, -1], [1, 0.5, None]]
-)  # fmt: skip
-def test_impossible_limits_are_refused(limits: object) -> None:
+    ("place", "value"),
+    [
+        *((0, bad) for bad in (0, -1, "1", True, 1.0)),
+        *((1, bad) for bad in (0.0, 1.5, "x", float("nan"), None)),
+        *((2, bad) for bad in (-1, None, True)),
+        *((place, bad) for place in (3, 6, 7) for bad in (None, 1, "no")),
+        *((4, bad) for bad in (-1, 257, None)),
+        *((5, bad) for bad in (0.0, -1.0, float("nan"), "1")),
+        *((8, bad) for bad in (b"", bytes(31), bytes(33), "k" * 32)),
+    ],
+)
+def test_an_impossible_limit_is_refused(place: int, value: object) -> None:
+    with pytest.raises(CryptoError, match="malformed"):
+        grants.unpack(bytes(32) + msgpack.packb([*GOOD[:place], value, *GOOD[place + 1 :]]))
+
+
+@pytest.mark.parametrize("limits", [None, [], GOOD[:-1], [*GOOD, 0], {"min_rows": 1}, 7])
+def test_limits_of_another_shape_are_refused(limits: object) -> None:
     with pytest.raises(CryptoError, match="malformed"):
         grants.unpack(bytes(32) + msgpack.packb(limits))
+
+
+def test_a_grant_fits_the_chain() -> None:
+    """256 bytes of wrapped key on chain, of which HPKE takes 48."""
+    largest = Policy(min_rows=2**63, max_tasks=2**63, max_epsilon=1.0, row_key=bytes(32))
+    assert len(grants.pack(bytes(32), largest)) <= 256 - 48
 
 
 @given(st.binary(max_size=80))

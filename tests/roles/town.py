@@ -42,11 +42,11 @@ def train_briefly(
     sample: bytes,
     spec: TaskSpec,
     *arguments: Any,
-    progress: Any = None,
+    **services: Any,
 ) -> Any:
     """Stand in for ``run_in_process``: the same training in this thread, with a 256-bit key."""
     short = spec.model_copy(update={"key_bits": 256})
-    return program(channel, sample, short, *arguments, progress=progress)
+    return program(channel, sample, short, *arguments, **services)
 
 
 @dataclass

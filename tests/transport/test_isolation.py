@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dtxeth.errors import NodeError, PeerError, TaskError
+from dtxeth.errors import NodeError, PeerError, PolicyError, TaskError
 from dtxeth.transport import Channel, memory_channels, run_in_process
 
 
@@ -37,6 +37,16 @@ def wait(channel: Channel, progress: Callable[..., None]) -> bytes:
     return channel.recv(channel.peers[0], "word")
 
 
+def consult(
+    channel: Channel, progress: Callable[..., None], twice: Callable[[int], int], refuse: Callable[[], None]
+) -> tuple[int, str]:
+    try:
+        refuse()
+    except PolicyError as refusal:
+        return twice(21), str(refusal)
+    return 0, ""
+
+
 def together(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
     with ThreadPoolExecutor(2) as pool:
         futures = pool.submit(first), pool.submit(second)
@@ -57,6 +67,21 @@ def test_two_processes_talk() -> None:
     assert seen == [(1, 1, 0.5)]
     channels["a"].send("b", "more", b"after")  # the channels carry on where the programs left them
     assert channels["b"].recv("a", "more") == b"after"
+
+
+def test_a_program_calls_back_and_hears_what_is_returned_or_raised() -> None:
+    asked = []
+
+    def twice(number: int) -> int:
+        asked.append(os.getpid())
+        return 2 * number
+
+    def refuse() -> None:
+        raise PolicyError("not these rows")
+
+    answer = run_in_process(consult, memory_channels("ab")["a"], twice=twice, refuse=refuse)
+    assert answer == (42, "not these rows")
+    assert asked == [os.getpid()]
 
 
 def test_errors_come_back_whole_and_reach_the_peer() -> None:

@@ -1,4 +1,7 @@
-"""``dtxeth demo``: the whole story, end to end, on the embedded defaults; ``dtxeth demo heal``: the storage in it."""
+"""``dtxeth demo``: the whole story, end to end, on the embedded defaults.
+
+``dtxeth demo heal`` tells of the storage in it, ``dtxeth demo parties`` of the learning.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +81,31 @@ def heal(
         story.prove()
         story.heal()
         story.account()
+    _end(story.report, report, began)
+
+
+@app.command()
+def parties(
+    rounds: Annotated[int, typer.Option(help="Most rounds of each of the six models.", min=1)] = ROUNDS,
+    seed: Annotated[int, typer.Option(help="Who lacks which row; never of a secret.")] = 7,
+    plot: Annotated[Path, typer.Option(help="Draw the live curve and the ROC curve here.")] = Path(
+        "parties.png"
+    ),
+    report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+) -> None:
+    """Watch three owners learn: a logistic model, evaluated by encrypted folds, and a neural network on shares."""
+    from dtxeth.cli.demo.parties import OWNERS, Parties
+    from dtxeth.roles import LocalNetwork
+
+    began = time.monotonic()
+    for path in filter(None, (plot, report)):
+        require_folder(path)
+    with err.status(f"starting a network of 4 storage nodes and {len(OWNERS)} executors"):
+        network = LocalNetwork(storage_nodes=4, executors=len(OWNERS))
+    with network, tempfile.TemporaryDirectory(prefix="dtxeth-demo-") as folder:
+        story = Parties(network, Path(folder), out, np.random.default_rng(seed))
+        story.learn(rounds, plot)
+        story.learn_a_network()
     _end(story.report, report, began)
 
 

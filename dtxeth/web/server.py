@@ -9,15 +9,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dtxeth.errors import ConfigError
 from dtxeth.web.limits import Limits
 
 _BACKLOG = 512
+_CHUNK_FRAMING = 5  # bytes around a chunk of one byte: more framing a byte of body no honest client needs
 
 
 class Server:
@@ -92,6 +92,7 @@ def url_of(listener: socket.socket) -> str:
 
 def _configuration(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     class Protocol(_Protocol):
+        header_bytes = limits.header
         header_seconds = limits.header_seconds
         stall_seconds = limits.body_seconds
 
@@ -111,7 +112,6 @@ def _configuration(app: ASGIApp, limits: Limits) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=limits.close_seconds,
-        h11_max_incomplete_event_size=limits.header,
     )
 
 
@@ -123,13 +123,14 @@ class _Uvicorn(uvicorn.Server):
         await asyncio.sleep(0)  # lets go of the sockets
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's, with deadlines for headers and for reading the answer, which it has not.
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, with what it has not: a limit to headers, deadlines for them and for reading the answer.
 
     A deadline for headers runs whenever no request is in work and something of one has come, and from the
     connection's beginning; bytes that drip do not renew it.
     """
 
+    header_bytes: int
     header_seconds: float
     stall_seconds: float
 
@@ -137,6 +138,8 @@ class _Protocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self._headers = _Timer(self.loop, self.header_seconds)
         self._reading = _Timer(self.loop, self.stall_seconds)
+        self._framing = self._body = 0  # bytes of a request that are not body, and that are
+        self._begun = False  # whether its headers are complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -149,14 +152,43 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        try:
-            super().data_received(data)
-        except h11.LocalProtocolError:  # garbage while an answer is on its way
-            self.transport.abort()
+        if self.transport.is_closing():
+            return
+        self._framing += len(data)
+        super().data_received(data)
+        if self._framing > self.header_bytes + _CHUNK_FRAMING * self._body:
+            self.send_400_response("Too much that is not body.")
         if self.cycle is not None and not self.cycle.response_complete:
             self._headers.stop()
-        elif self.conn.their_state is h11.IDLE:
+        else:
             self._headers.start(self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()  # an answer is on its way
+        else:
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._framing = self._body = 0
+        self._begun = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._begun:
+            raise ValueError("trailers, which nobody here reads and the parser would keep")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._begun = True
+        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            raise ValueError("a request without Host")  # RFC 9112, §3.2
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing -= len(body)
+        self._body += len(body)
+        super().on_body(body)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -108,6 +108,25 @@ def test_headers_beyond_the_limit_are_refused(server: Server) -> None:
     assert status_of(converse(server.url, put(0, headers="X: y\r\n" * 5000))) in (400, 431)
 
 
+@pytest.mark.parametrize("trailers", [b"X-More: y\r\n", b"X-More: " + b"y" * 10**6])
+def test_trailers_are_refused(trailers: bytes) -> None:
+    """A parser keeps them as it keeps headers."""
+    node = AnyNode()
+    with serving(node) as url:
+        head = put(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        answer = converse(url, head + b"1\r\nx\r\n0\r\n" + trailers + b"\r\n\r\n")
+        assert answer == b"" or status_of(answer) == 400
+    assert not node.seen
+
+
+def test_a_body_may_come_in_chunks_of_a_byte() -> None:
+    node = AnyNode()
+    with serving(node) as url:
+        head = put(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        assert status_of(converse(url, head + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n")) == 204
+    assert node.seen == 1
+
+
 # --- time ---
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +23,11 @@ from dtxeth.cli.tables import (
     paged,
     show_page,
 )
+from dtxeth.cli.task_estimate import show_estimate
 from dtxeth.cli.task_report import report
+from dtxeth.cli.task_settings import task_settings
 from dtxeth.errors import ConfigError
+from dtxeth.learning import TaskSpec
 from dtxeth.roles import MemberNetwork, Task, TrainedModel, listing
 
 app = typer.Typer(
@@ -80,25 +82,29 @@ def train(
     warm_start: Annotated[
         int | None, typer.Option(help="Start from the model of this training task.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Publish nothing; estimate time, bytes and leakage.")
+    ] = False,
+    features: Annotated[
+        list[int] | None,
+        typer.Option(help="With --dry-run: features of each file, once a file, the label's first."),
+    ] = None,
     reward: Reward = 0,
     no_wait: NoWait = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
     """Publish a training task and wait for the model; its parts stay with the executors."""
-    settings = dict(_setting(text) for text in setting or ()) | {
-        name: value
-        for name, value in {
-            "evaluation": None if evaluate is None else _evaluation(evaluate),
-            "live": _live(live, patience),
-            "missing": missing,
-            "categorical": categorical,
-            "class_weight": None if class_weight is None else _number(class_weight),
-            "warm_start": warm_start,
-        }.items()
-        if value is not None
-    }
+    settings = task_settings(
+        setting or (), evaluate, live, patience, missing, categorical, class_weight, warm_start
+    )
+    if dry_run != (features is not None):
+        raise ConfigError("--dry-run and --features go together: say how many features each file has")
     with opened(home) as network:
+        if features is not None:
+            spec = TaskSpec(algorithm=algorithm, id=id, label=label, **settings)
+            show_estimate(network, spec, file, features, json)
+            return
         executors = (
             None if executor is None else [network.node_named(name, "executor").address for name in executor]
         )
@@ -229,40 +235,3 @@ def _finish(network: MemberNetwork, task: Task[Any], no_wait: bool, as_json: boo
 def _show_predictions(table: pd.DataFrame, as_json: bool) -> None:
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     show_rows(rows, as_json=as_json, empty="the files have no id in common")
-
-
-def _evaluation(text: str) -> dict[str, Any]:
-    method, _, number = text.partition(":")
-    match method, _number(number):
-        case "leave-one-out", "":
-            return {"method": method}
-        case "folds", int(folds):
-            return {"method": method, "folds": folds}
-        case "split", float(share):
-            return {"method": method, "share": share}
-    raise ConfigError(f"evaluation {text!r} is not folds:5, split:0.2 or leave-one-out")
-
-
-def _live(every: int | None, patience: int | None) -> dict[str, int] | None:
-    if every is None:
-        if patience is not None:
-            raise ConfigError(f"--patience {patience} needs --live: say how often to evaluate")
-        return None
-    return {"every": every} if patience is None else {"every": every, "patience": patience}
-
-
-def _number(text: str) -> int | float | str:
-    try:
-        return int(text) if text.isdigit() else float(text)
-    except ValueError:
-        return text
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigError(f"setting {text!r} is not KEY=VALUE, such as max_rounds=30")
-    try:
-        return key, json_.loads(value)
-    except ValueError:
-        return key, value

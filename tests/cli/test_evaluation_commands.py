@@ -112,3 +112,18 @@ def test_parts_are_shown_exported_imported_and_started_from(
     spy = ("--id", "id", "--label", "ill", "--as", "spy", "--set", "max_rounds=2")
     refused = dtxeth("task", "train", "logistic-vl", *given, *spy, "--warm-start", task, *home)
     assert f"the model of task {task} is another requester's: start from one of your own" in refused.err
+
+
+def test_a_dry_run_publishes_nothing(dtxeth: Command, listed: Place) -> None:
+    given = [part for file in listed.files for part in ("--file", file)]
+    train = ("task", "train", "logistic-vl", *given, *TRAIN, "--evaluate", "folds:3", "--home", listed.home)
+    dry = ("--dry-run", "--features", 2, "--features", 3)
+    found = dtxeth(*train, *dry, "--json").json
+    assert (found["rows"], found["models"], found["rounds"]) == (304, 4, 8)
+    assert found["seconds"] > 0
+    shown = dtxeth(*train, *dry)
+    assert "- every party learns which of its rows all have in common" in shown.out
+    assert "would refuse this: the smallest batch has 203 rows, owners ask for 256" in shown.err
+    assert len(dtxeth("task", "list", "--home", listed.home, "--json").json) == 1
+    assert "--dry-run and --features go together" in dtxeth(*train, "--dry-run").err
+    assert "1 numbers of features for 2 files: give one for each" in dtxeth(*train, *dry[:3]).err

@@ -6,7 +6,7 @@ keeps its own weights of the best round.
 
 Each evaluation shows the active party one more linear function of the passive features on the same rows. As many
 of them as a passive party has features would determine these features, so there are fewer: :func:`check_views`
-refuses the task otherwise, before anything is encrypted.
+refuses the task otherwise, before anything is sent, unless the party's owner lets scores be shown.
 """
 
 from __future__ import annotations
@@ -101,22 +101,22 @@ def evaluations_of(live: Live, max_rounds: int) -> int:
     return -(-max_rounds // live.every)
 
 
-def check_views(live: Live | None, evaluated: bool, max_rounds: int, least_features: int) -> None:
-    """Refuse a task that would show the active party too much of the passive features.
+def check_views(live: Live | None, evaluated: bool, max_rounds: int, features: int) -> None:
+    """At a passive party: refuse a task that would show the active party too much of the own features.
 
     Args:
         live: Live evaluation, if any.
         evaluated: Whether the model is evaluated afterwards, which shows every row once more.
         max_rounds: Rounds at most.
-        least_features: The least number of features of a passive party.
+        features: Number of columns of the party's file.
 
     Raises:
-        PolicyError: Some row would be shown as often as a passive party has features, or oftener.
+        PolicyError: Some row would be shown as often as the file has features, or oftener.
     """
     views = int(evaluated) + (evaluations_of(live, max_rounds) if live is not None else 0)
-    if views and views >= least_features:
+    if views and views >= features:
         remedy = "raise live.every or lower max_rounds" if live is not None else "bring more features"
         raise PolicyError(
-            f"evaluation would show the label holder {views} scores of a row, and a party has {least_features} "
+            f"evaluation would show the label holder {views} scores of a row, and the file has {features} "
             f"features: stay below that, {remedy}"
         )

@@ -114,8 +114,6 @@ def train(
         _check_warm(warm, spec, channel.name == active)
         former = "" if warm is None else warm.task
         hellos = greet(channel, active, table, spec, context, policy, model=former)
-        passive = [hello.features for party, hello in hellos.items() if party != active]
-        check_views(spec.live, spec.evaluation is not None, spec.max_rounds, min(passive, default=1))
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
@@ -249,6 +247,9 @@ def _check_table(
         )
     _check_rows(channel, table, context)
     policy.admit(spec, context.requester, context.earlier)
+    if channel.name != active and not policy.show_scores:
+        own = len(table.features) + len(table.words)
+        check_views(spec.live, spec.evaluation is not None, spec.max_rounds, own)
 
 
 def _check_warm(warm: ModelPart | None, spec: TaskSpec, active: bool) -> None:

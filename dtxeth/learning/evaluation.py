@@ -21,18 +21,19 @@ from pydantic import Field
 from dtxeth.crypto.parallel import effective_jobs
 from dtxeth.learning.columns import Column
 from dtxeth.learning.fitting import MAIN, Design, Model, fit_model, prepare
+from dtxeth.learning.journal import Journal, MemoryJournal, Section
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.metrics import measure, roc, spread
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors
 from dtxeth.learning.predict import open_predictions
 from dtxeth.learning.progress import Step, Watcher
+from dtxeth.learning.ring import Ring
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.settings import Evaluation
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.splits import Positions, split
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Ring
 from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
 from dtxeth.transport.streams import Streams
@@ -128,6 +129,7 @@ class Plan:
         secrets: TaskSecrets,
         watcher: Watcher | None = None,
         warm: ModelPart | None = None,
+        journal: Journal | None = None,
     ) -> tuple[Model, list[Fold]]:
         """Fit the task's model, then the evaluation models, several at a time, and test these.
 
@@ -137,6 +139,7 @@ class Plan:
             watcher: Called after every round of every model.
             warm: This party's part of the model that the task's model starts from. Evaluation models do not, for it
                 may know their test rows.
+            journal: Where this party writes down what it needs to go on after a crash; default nowhere.
 
         Raises:
             PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
@@ -145,7 +148,9 @@ class Plan:
         live = None
         if self.spec.live is not None and self.held_out is not None:
             live = LiveEvaluation(ring.channel, self.active, self.spec.live, self.held_out)
-        model = fit_model(ring, self.design, self.spec, secrets, self.task, MAIN, live, watcher, warm)
+        journal = journal or MemoryJournal()
+        main = Section(journal, MAIN)
+        model = fit_model(ring, self.design, self.spec, secrets, self.task, MAIN, live, watcher, warm, main)
         rounds = model.rounds if warm is None else self.spec.max_rounds
         spec = self.spec.model_copy(update={"max_rounds": rounds})
         streams, watching = Streams(ring.channel, len(self.folds)), threading.Lock()
@@ -160,7 +165,7 @@ class Plan:
                 raise streams.failure
             try:
                 own = replace(ring, channel=streams.open(number))
-                return self._test(own, spec, number, secrets, watch)
+                return self._test(own, spec, number, secrets, watch, journal)
             except BaseException as error:
                 streams.fail(error)
                 ring.channel.abort(type(error).__name__)  # wakes those who wait for the peers' messages
@@ -173,10 +178,20 @@ class Plan:
             raise streams.failure
         return model, [fold.result() for fold in pending]
 
-    def _test(self, ring: Ring, spec: TaskSpec, number: int, secrets: TaskSecrets, watcher: Watcher) -> Fold:
+    def _test(
+        self,
+        ring: Ring,
+        spec: TaskSpec,
+        number: int,
+        secrets: TaskSecrets,
+        watcher: Watcher,
+        journal: Journal,
+    ) -> Fold:
         rows, design = self.folds[number]
         own = secrets.child("fold", number)
-        model = fit_model(ring, design, spec, own, self.task, _stage(number), None, watcher)
+        stage = _stage(number)
+        section = Section(journal, stage)
+        model = fit_model(ring, design, spec, own, self.task, stage, None, watcher, None, section)
         values = self.table.values[rows]
         predicted = open_predictions(ring.channel, self.active, model.part, values)
         return Fold(rows, len(design.table), model.fit.rounds, predicted)

@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from dtxeth.errors import DataError
-from dtxeth.learning import fixedpoint
 from dtxeth.learning.columns import Column, fill, learn_fills
+from dtxeth.learning.journal import Journal
+from dtxeth.learning.learner import Fit, check_headroom, start_weights
 from dtxeth.learning.live import LiveEvaluation
 from dtxeth.learning.part import Label, ModelPart, Moments
 from dtxeth.learning.policy import Floors
 from dtxeth.learning.progress import Step, Watcher
+from dtxeth.learning.ring import Ring
 from dtxeth.learning.screening import screen
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.splits import Positions
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Fit, Ring, fit, start_weights
+from dtxeth.learning.vertical import fit
 from dtxeth.transport.channel import Channel
 
 MAIN: Final = "model"
@@ -108,7 +110,7 @@ def prepare(
     what = "" if stage == MAIN else f" of {stage}"
     moments = Moments.of(filled, used.features, what)
     values = moments.standardise(filled)
-    fixedpoint.check_headroom(values, spec.precision, len(channel.peers) + 1, spec.key_bits)
+    check_headroom(values, spec, len(channel.peers) + 1, spec.key_bits)
     target, label = None, None
     if used.label is not None:
         target, label = _target(used.label, used.classes, spec, what)
@@ -125,6 +127,7 @@ def fit_model(
     live: LiveEvaluation | None = None,
     watcher: Watcher | None = None,
     warm: ModelPart | None = None,
+    journal: Journal | None = None,
 ) -> Model:
     """Fit a model together with the peers.
 
@@ -138,51 +141,81 @@ def fit_model(
         live: Evaluates the model while it is trained.
         watcher: Called after every round.
         warm: This party's part of the model to start from.
+        journal: Where this party writes down what it needs to go on after a crash; of this model alone.
 
     Raises:
         PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
-        TaskError: Training diverged.
+        TaskError: Training diverged, or cannot be taken up again.
     """
     salt = secrets.derive(32, "part salt").hex()
-    began = time.perf_counter()
-
     start = None if warm is None else warm_weights(warm, design, secrets)
 
-    def part_of(weights: Matrix) -> ModelPart:
+    def part_of(fitted: Fit) -> ModelPart:
+        label = design.label
+        if label is not None:
+            label = label.model_copy(update={"offset": label.offset + fitted.intercept})
         return ModelPart(
             algorithm=spec.algorithm,
             task=task.hex(),
             features=list(design.table.features),
             columns=design.columns,
-            weights=weights.tolist(),
+            weights=fitted.weights.tolist(),
             moments=design.moments,
-            label=design.label,
+            label=label,
             salt=salt,
         )
 
-    def watch(done: int, weights: Matrix, ended: bool) -> bool:
-        stop, metrics = False, None
-        if live is not None and live.turn(done, ended):
-            stop = live.evaluate(done, part_of(weights))
-            metrics = live.curve[-1] if live.curve else None
-        if watcher is not None:
-            watcher(Step(stage, done, spec.max_rounds, time.perf_counter() - began, metrics))
-        return stop
-
-    fitted = fit(ring, design.values, design.target, spec, secrets, watch=watch, start=start)
+    watch = _Watch(stage, spec.max_rounds, part_of, live, watcher)
+    fitted = fit(ring, design.values, design.target, spec, secrets, watch, start, journal)
     if live is None or live.best is None:
-        return Model(design, part_of(fitted.weights), fitted, fitted.rounds, [])
+        return Model(design, part_of(fitted), fitted, fitted.rounds, [])
     rounds, part = live.best
     return Model(design, part, fitted, rounds, live.curve)
+
+
+class _Watch:
+    """Evaluates a model while it is trained, and tells how it goes."""
+
+    def __init__(
+        self,
+        stage: str,
+        most: int,
+        part_of: Callable[[Fit], ModelPart],
+        live: LiveEvaluation | None,
+        watcher: Watcher | None,
+    ) -> None:
+        self._stage, self._most, self._part_of = stage, most, part_of
+        self._live, self._watcher = live, watcher
+        self._began = time.perf_counter()
+
+    def __call__(self, fit: Fit, ended: bool) -> bool:
+        stop, metrics = False, None
+        if self._live is not None and self._live.turn(fit.rounds, ended):
+            stop = self._live.evaluate(fit.rounds, self._part_of(fit))
+            metrics = self._live.curve[-1] if self._live.curve else None
+        if self._watcher is not None:
+            seconds = time.perf_counter() - self._began
+            self._watcher(Step(self._stage, fit.rounds, self._most, seconds, metrics))
+        return stop
+
+    def state(self) -> Any:
+        return None if self._live is None else self._live.state()
+
+    def restore(self, state: Any) -> None:
+        if self._live is not None:
+            self._live.restore(state)
 
 
 def _target(
     values: Matrix, classes: tuple[str, str] | None, spec: TaskSpec, what: str
 ) -> tuple[Matrix, Label]:
-    """Return the target t of the residual, and how z becomes a prediction (see :mod:`vertical`)."""
+    """Return the target t of the residual, and how z becomes a prediction (see :mod:`sigmoid`)."""
     mean, deviation, column = float(values.mean()), float(values.std()), spec.label
     if deviation == 0:
         raise DataError(f"label {column!r} has the same value in all {len(values)} common rows{what}")
+    if classes is not None and spec.sigmoid == "trigonometric":
+        offset = _shift(spec.class_weight, mean)
+        return values - 0.5, Label(column=column, offset=offset, scale=1.0, classes=classes)
     if classes is not None:
         offset = 4 * (mean - 0.5) + _shift(spec.class_weight, mean)
         return values - mean, Label(column=column, offset=offset, scale=1.0, classes=classes)

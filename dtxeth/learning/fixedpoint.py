@@ -1,7 +1,7 @@
 """Fixed point: how real numbers become the integers that Paillier adds, and how much of a sum is given back.
 
-Features and residuals carry ``precision`` fractional bits each, so that a batch sum of their products carries
-twice as many. The arithmetic on ciphertexts is exact; nothing is rounded but the inputs and, on purpose, the
+Features carry ``precision`` fractional bits and residuals as many or more, their *scale*; a batch sum of their
+products carries both. The arithmetic on ciphertexts is exact; nothing is rounded but the inputs and, on purpose, the
 result.
 
 **What comes back.** Party p holds the encrypted sum G, |G| < n/2, and a mask r uniform in 0..n−1. The key
@@ -31,23 +31,23 @@ MAX_RESIDUAL: Final = float(1 << 16)
 """Largest share |u| of one party in a residual d; beyond it training has diverged."""
 
 
-def check_headroom(values: Matrix, precision: int, parties: int, key_bits: int) -> None:
+def check_headroom(values: Matrix, precision: int, scale: int, largest: float, key_bits: int) -> None:
     """Assert, before any ciphertext is made, that no batch sum can overflow the plaintext space.
 
-    log₂ rows + log₂ max|x| + 2·precision + log₂ max|d| < key_bits − 2, with max|d| = parties ·
-    :data:`MAX_RESIDUAL`.
+    log₂ rows + log₂ max|x| + precision + scale + log₂ max|d| < key_bits − 2.
 
     Args:
         values: The party's standardised features, shape (rows, features).
-        precision: Fractional bits of a feature and of a residual.
-        parties: Number of parties that add to a residual.
+        precision: Fractional bits of a feature.
+        scale: Fractional bits of a residual.
+        largest: A bound of |d|.
         key_bits: Length of the modulus.
 
     Raises:
         ConfigError: The sum could overflow.
     """
-    largest = max(float(np.abs(values).max()), 1.0)
-    terms = (math.log2(len(values)), math.log2(largest), 2 * precision, math.log2(parties * MAX_RESIDUAL))
+    feature = max(float(np.abs(values).max()), 1.0)
+    terms = (math.log2(len(values)), math.log2(feature), precision + scale, math.log2(largest))
     if sum(terms) >= key_bits - 2:
         formula = " + ".join(f"{term:.0f}" for term in terms)
         raise ConfigError(
@@ -64,8 +64,8 @@ def encode(values: Matrix, precision: int) -> NDArray[np.int64]:
     return np.rint(np.ldexp(values, precision)).astype(np.int64)
 
 
-def encode_residual(share: Matrix, precision: int) -> list[int]:
-    """Encode one party's share of the residuals of a batch.
+def encode_residual(share: Matrix, precision: int, scale: int) -> list[int]:
+    """Round one party's share of the residuals of a batch to ``precision`` fractional bits, of ``scale``.
 
     Raises:
         TaskError: A share is beyond :data:`MAX_RESIDUAL`.
@@ -74,12 +74,17 @@ def encode_residual(share: Matrix, precision: int) -> list[int]:
         raise TaskError(
             f"training diverged, a residual exceeds {MAX_RESIDUAL:g}: lower the learning rate or momentum"
         )
-    return [int(u) for u in encode(share, precision)]
+    return [int(u) << (scale - precision) for u in encode(share, precision)]
 
 
-def dropped_bits(rows: int, precision: int) -> int:
-    """Return s, the low bits of a batch sum that stay unknown: 2^s ≥ rows · 2^(2·precision − RESOLUTION)."""
-    return 2 * precision - RESOLUTION + (rows - 1).bit_length()
+def dropped_bits(rows: int, scale: int) -> int:
+    """Return s, the low bits of a batch sum that stay unknown: 2^s ≥ rows · 2^(scale − RESOLUTION).
+
+    Args:
+        rows: Rows of the batch.
+        scale: Fractional bits of the sum.
+    """
+    return scale - RESOLUTION + (rows - 1).bit_length()
 
 
 def round_off(masked: Sequence[int], shift: int) -> list[int]:
@@ -101,6 +106,6 @@ def unmask(rounded: Sequence[int], masks: Sequence[int], n: int, shift: int) -> 
     return [((h << shift) - r + half) % n - half for h, r in zip(rounded, masks, strict=True)]
 
 
-def decode_mean(sums: Sequence[int], rows: int, precision: int) -> Matrix:
-    """Turn batch sums of products of two encoded numbers into means."""
-    return np.ldexp(np.array(sums, dtype=np.float64), -2 * precision) / rows
+def decode_mean(sums: Sequence[int], rows: int, scale: int) -> Matrix:
+    """Turn batch sums with ``scale`` fractional bits into means."""
+    return np.ldexp(np.array(sums, dtype=np.float64), -scale) / rows

@@ -84,6 +84,16 @@ class LiveEvaluation:
             self.best = done, part
         return verdict.stop
 
+    def state(self) -> dict[str, Any]:
+        """Return all that changes from evaluation to evaluation."""
+        best = None if self.best is None else [self.best[0], self.best[1].to_bytes()]
+        return {"curve": self.curve, "lowest": self._lowest, "best": best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state` returned."""
+        self.curve, self._lowest, best = state["curve"], state["lowest"], state["best"]
+        self.best = None if best is None else (best[0], ModelPart.from_bytes(best[1]))
+
     def _judge(self, done: int, predicted: Matrix) -> Verdict:
         assert self._held_out.label is not None  # only the active party has predictions
         binary = self._held_out.classes is not None

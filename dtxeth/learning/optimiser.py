@@ -28,27 +28,33 @@ class Optimiser:
         curvature: Second derivative c of the loss by z.
         parties: Number of parties.
         spec: Learning rate, momentum, l1 and l2.
+        intercept: The last weight is an intercept, which l1 and l2 leave alone.
     """
 
-    def __init__(self, values: Matrix, curvature: float, parties: int, spec: TaskSpec) -> None:
+    def __init__(
+        self, values: Matrix, curvature: float, parties: int, spec: TaskSpec, intercept: bool = False
+    ) -> None:
         rows, features = values.shape
-        hessian = curvature * values.T @ values / rows + spec.l2 * np.eye(features)
+        penalised = np.ones(features)
+        penalised[features - intercept :] = 0.0
+        self._decay = spec.l2 * penalised
+        hessian = curvature * values.T @ values / rows + np.diag(self._decay)
         self._spec = spec
-        self._threshold = 0.0
+        self._threshold = 0.0 * penalised
         if spec.learning_rate is not None:
             self._step: Matrix = spec.learning_rate * np.eye(features)
-            self._threshold = spec.learning_rate * spec.l1
+            self._threshold = spec.learning_rate * spec.l1 * penalised
         elif spec.l1 > 0:
             length = 2 / parties / float(np.linalg.eigvalsh(hessian)[-1])
             self._step = length * np.eye(features)
-            self._threshold = length * spec.l1
+            self._threshold = length * spec.l1 * penalised
         else:
             self._step = 2 / parties * np.linalg.pinv(hessian, hermitian=True)
         self._previous: Matrix | None = None
 
     def gradient(self, weights: Matrix, mean: Matrix) -> Matrix:
         """Return the gradient of the loss with the l2 term, given the mean gradient of the data term."""
-        return mean + self._spec.l2 * weights
+        return mean + self._decay * weights
 
     def step(self, weights: Matrix, gradient: Matrix) -> Matrix:
         """Return the next weights."""
@@ -56,3 +62,11 @@ class Optimiser:
         self._previous = weights
         moved = weights - self._step @ gradient + inertia
         return np.sign(moved) * np.maximum(np.abs(moved) - self._threshold, 0.0)
+
+    def state(self) -> list[float] | None:
+        """Return all that changes from step to step."""
+        return None if self._previous is None else self._previous.tolist()
+
+    def restore(self, state: list[float] | None) -> None:
+        """Take up what :meth:`state` returned."""
+        self._previous = None if state is None else np.array(state, dtype=np.float64)

@@ -7,6 +7,7 @@ import io
 
 from dtxeth.errors import DataError
 from dtxeth.learning.handshake import TaskContext, find_active
+from dtxeth.learning.journal import Journal
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Watcher
@@ -26,6 +27,7 @@ def train_on_sample(
     context: TaskContext,
     secret: bytes | None = None,
     warm: ModelPart | None = None,
+    journal: Journal | None = None,
     progress: Watcher | None = None,
     note_rows: NoteRows | None = None,
 ) -> Training:
@@ -39,6 +41,7 @@ def train_on_sample(
         context: What the chain says.
         secret: As for :func:`~dtxeth.learning.session.train`.
         warm: This party's part of the model that ``spec.warm_start`` names.
+        journal: As for :func:`~dtxeth.learning.session.train`.
         progress: Called after every round of every model.
         note_rows: Told of the rows before anything is learned from them; may refuse them.
 
@@ -66,6 +69,7 @@ def train_on_sample(
         progress=progress,
         secret=secret,
         warm=warm,
+        journal=journal,
         note_rows=note_rows,
     )
 

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from dtxeth.errors import PeerError
+from dtxeth.learning.learner import partition
 from dtxeth.learning.policy import Floors, leverages
 from dtxeth.learning.table import Matrix
-from dtxeth.learning.vertical import partition
 from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
 

@@ -31,16 +31,18 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
+from dtxeth.learning.journal import Journal, MemoryJournal, task_secret
+from dtxeth.learning.learner import partition
 from dtxeth.learning.live import check_views
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors, Policy, strictest
 from dtxeth.learning.predict import Prediction, collect, send_scores
 from dtxeth.learning.privacy import Account
 from dtxeth.learning.progress import Watcher
+from dtxeth.learning.ring import Ring
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
-from dtxeth.learning.vertical import Ring, partition
 from dtxeth.transport.channel import Channel
 
 NoteRows = Callable[[Sequence[str]], None]
@@ -84,6 +86,7 @@ def train(
     progress: Watcher | None = None,
     secret: bytes | None = None,
     warm: ModelPart | None = None,
+    journal: Journal | None = None,
     note_rows: NoteRows | None = None,
 ) -> Training:
     """Train a model together with the peers of ``channel``.
@@ -96,15 +99,17 @@ def train(
         policy: The data owner's rules.
         context: What the chain says.
         progress: Called after every round of every model.
-        secret: 32 bytes from which start weights, masks and the order of rows follow; default fresh.
+        secret: 32 bytes from which all that is random follows; default from the journal, or fresh. One secret
+            must not serve two runs, unless the second goes on with the journal of the first.
         warm: This party's part of the model that ``spec.warm_start`` names.
+        journal: Where this party writes down what it needs to go on after a crash; default nowhere.
         note_rows: Told of the rows before anything is learned from them; may refuse them.
 
     Raises:
         InputError: The table does not fit the spec or the chain.
         PolicyError: The owner's policy forbids the task, or too few rows are common.
         PeerError: A peer was silent, gave up, or sent something malformed, out of range or replayed.
-        TaskError: Training diverged.
+        TaskError: Training diverged, or cannot be taken up again.
     """
     began = time.perf_counter()
     with _giving_up_aloud(channel):
@@ -114,7 +119,8 @@ def train(
         _check_warm(warm, spec, channel.name == active)
         former = "" if warm is None else warm.task
         hellos = greet(channel, active, table, spec, context, policy, model=former)
-        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
+        journal = journal or MemoryJournal()
+        secrets = TaskSecrets(secret or task_secret(journal), context.task)
 
         aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
         inputs = learn_columns(aligned)
@@ -128,10 +134,11 @@ def train(
         if note_rows is not None:
             note_rows(plan.design.table.ids)
         # only tests get a spec past validation that names a shorter key
-        key = generate_keypair(spec.key_bits, insecure_test_key=spec.key_bits < MIN_BITS)
+        test_key = spec.key_bits < MIN_BITS
+        key = generate_keypair(spec.key_bits, insecure_test_key=test_key, seed=secrets.derive(64, "key"))
         features = tuple(columns[party].features for party in parties)
-        ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key)
-        model, folds = plan.run(ring, secrets, progress, warm)
+        ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key, active)
+        model, folds = plan.run(ring, secrets, progress, warm, journal)
         fitted = model.fit
 
         mine = Commitment(commitment=model.part.commitment, rounds=fitted.rounds, converged=fitted.converged)
@@ -156,6 +163,8 @@ def train(
         "seconds": time.perf_counter() - began,
         "bytes_sent": channel.bytes_sent,
         "engine": engine(spec.key_bits),
+        "resumed_from_round": fitted.resumed,
+        "encryption_prepared": round(fitted.prepared, 3),
     }
     return Training(
         model.part,

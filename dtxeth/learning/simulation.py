@@ -14,6 +14,7 @@ import numpy as np
 
 from dtxeth.errors import PeerError
 from dtxeth.learning.handshake import TaskContext
+from dtxeth.learning.learner import start_weights
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.plain import train_plain
 from dtxeth.learning.policy import Policy
@@ -21,7 +22,6 @@ from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.session import Training, train
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix, Table, refuse_constant
-from dtxeth.learning.vertical import start_weights
 from dtxeth.transport import memory_channels
 
 _TASK = b"simulation"

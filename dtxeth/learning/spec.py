@@ -58,7 +58,7 @@ class TaskSpec(BaseModel):
     """Length of the Paillier modulus."""
     sigmoid: Literal["first-order", "trigonometric"] = "first-order"
     """How a logistic model's sigmoid is evaluated under encryption."""
-    sigmoid_terms: int = Field(default=3, ge=1, le=8)
+    sigmoid_terms: int = Field(default=3, ge=1, le=5)
     """Sine terms of the trigonometric sigmoid."""
     evaluation: Evaluation | None = None
     """How the model is evaluated; ``None``: not at all."""

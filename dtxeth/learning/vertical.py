@@ -1,17 +1,16 @@
 """Vertical linear and logistic regression under Paillier encryption, for two and more parties.
 
-Party p holds the columns X_p and weights w_p; the active party also holds the target t. With z = Σ_p X_p w_p
-the residual is d = c·z − t = Σ_p u_p, where u_p = c·X_p w_p, and the active party subtracts t from its own:
-
-* linear: c = 1, t = the standardised label;
-* logistic: c = 1/4, t = y − ȳ. This is the first-order sigmoid σ(z) ≈ z/4 + 1/2 with the intercept in closed
-  form: the columns are centred, so 4(ȳ − 1/2) minimises the loss over the intercept whatever the weights are.
+Party p holds the columns X_p and weights w_p; the active party also holds the target t. With z = Σ_p X_p w_p the
+residual is d = a·z + Σ_k b_k sin(kωz) − t; :mod:`dtxeth.learning.sigmoid` says which constants make it that of
+linear regression (d = z − t), of logistic regression to the first order, or of a closer one.
 
 **One round**, at every party alike. The parties stand in a ring; the key under which p computes is held by
 its successor.
 
-1. A chain towards each p starts at its successor, which encrypts its u under its own key, and goes once round
-   the ring; each party adds its own u in the clear. It ends at p, which then holds [[d]] and cannot open it.
+1. A chain towards each p starts at its successor, which encrypts its share a·X w under its own key, and with
+   sines also its [[sin kωXw]] and [[cos kωXw]]; and goes once round the ring. Each party adds its own share in
+   the clear and rotates the pairs by its own angles. The chain ends at p, which then holds [[d]] and cannot
+   open it.
 2. p computes [[X_pᵀd]], a *batch sum*, by multi-exponentiation, adds a mask uniform in Z_n, re-randomises and
    sends it to its successor, to whom it is noise; the successor decrypts, rounds off (see
    :mod:`dtxeth.learning.fixedpoint`) and returns it.
@@ -24,6 +23,9 @@ Mini-batches are one fixed partition: reshuffled, they would yield new equations
 end. Parties are semi-honest and do not collude; among three and more, a party and its successor together
 could open [[d]], the residual of every row.
 
+All that is random follows from the party's secret, encryption too: a run that is interrupted goes on from a
+checkpoint (:mod:`dtxeth.learning.journal`) and ends the same, bit for bit.
+
 Sources: P. Paillier, EUROCRYPT 1999; S. Hardy et al., arXiv:1711.10677 (first-order sigmoid, with an arbiter,
 which is replaced here by the ring); design §5.
 """
@@ -31,40 +33,25 @@ which is replaced here by the ring); design §5.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtxeth.crypto import CipherVector, Encryptor, PrivateKey, PublicKey, matvec
-from dtxeth.errors import CryptoError, PeerError
+from dtxeth.crypto import CipherVector, Encryptor, matvec
+from dtxeth.errors import PeerError
 from dtxeth.learning import fixedpoint
-from dtxeth.learning.optimiser import Optimiser
+from dtxeth.learning.journal import Checkpoints, Journal, MemoryJournal, Promises
+from dtxeth.learning.learner import Fit, Learner, check_headroom
 from dtxeth.learning.privacy import Mechanism
+from dtxeth.learning.ring import Ring
 from dtxeth.learning.secrets import TaskSecrets
+from dtxeth.learning.sigmoid import Link
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix
-from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
 
-CURVATURE: Final = {"linear-vl": 1.0, "logistic-vl": 0.25}
-"""Second derivative of the loss by z: the slope c of the residual."""
-
-Progress = Callable[[int, int, float], None]
-"""Called after every round with (rounds done, rounds at most, seconds since the start)."""
-
-Watch = Callable[[int, Matrix, bool], bool]
-"""Called after every round with (rounds done, own weights, whether it was the last); the same at every party."""
-
-
-class Ciphers(Message):
-    """A vector of ciphertexts, fixed width, under the key that the protocol prescribes at this point."""
-
-    ciphers: bytes
+_POOL_STEP: Final = 8
 
 
 class Rounded(Message):
@@ -79,60 +66,17 @@ class Vote(Message):
     converged: bool
 
 
-@dataclass(frozen=True)
-class Ring:
-    """A party's place among the others.
+class Watch(Protocol):
+    """Looks on after every round, at every party alike."""
 
-    Attributes:
-        channel: Its channel.
-        parties: All parties in the order that everybody uses; the ring closes from the last to the first.
-        public_keys: Their public keys, in that order.
-        features: Their numbers of features, in that order: nobody gets more sums decrypted than that.
-        key: The party's own private key: its predecessor computes under it.
-    """
+    def __call__(self, fit: Fit, ended: bool) -> bool:
+        """Return whether to stop, given the model after a round and whether training ends anyway."""
 
-    channel: Channel
-    parties: tuple[str, ...]
-    public_keys: tuple[PublicKey, ...]
-    features: tuple[int, ...]
-    key: PrivateKey = field(repr=False)
+    def state(self) -> Any:
+        """Return what a resumed training must know of the rounds before; msgpack can hold it."""
 
-    @property
-    def position(self) -> int:
-        """Index of this party."""
-        return self.parties.index(self.channel.name)
-
-    @property
-    def successor(self) -> str:
-        """Holder of the key under which this party computes."""
-        return self.parties[(self.position + 1) % len(self.parties)]
-
-    @property
-    def successor_key(self) -> PublicKey:
-        """The key under which this party computes."""
-        return self.public_keys[(self.position + 1) % len(self.parties)]
-
-    @property
-    def predecessor(self) -> str:
-        """The party that computes under this party's key."""
-        return self.parties[self.position - 1]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Outcome of training at one party.
-
-    Attributes:
-        start: Its start weights; secret.
-        weights: Its weights on standardised features; secret.
-        rounds: Rounds run.
-        converged: Whether all gradients fell below tolerance.
-    """
-
-    start: Matrix = field(repr=False)
-    weights: Matrix = field(repr=False)
-    rounds: int
-    converged: bool
+    def restore(self, state: Any) -> None:
+        """Take up what :meth:`state` returned."""
 
 
 def fit(
@@ -141,9 +85,9 @@ def fit(
     target: Matrix | None,
     spec: TaskSpec,
     secrets: TaskSecrets,
-    progress: Progress | None = None,
     watch: Watch | None = None,
     start: Matrix | None = None,
+    journal: Journal | None = None,
 ) -> Fit:
     """Train this party's weights together with the others.
 
@@ -152,57 +96,47 @@ def fit(
         values: Standardised features of the common rows, in the common order; shape (rows, features).
         target: The target t of each row at the active party, ``None`` elsewhere.
         spec: Task settings.
-        secrets: Source of start weights and masks.
-        progress: Called after every round.
+        secrets: Source of all that is random. A secret must not serve two runs, unless the second goes on
+            with the journal of the first.
         watch: Decides after every round whether to stop.
-        start: Secret start weights; default :func:`start_weights`.
+        start: Secret start weights; default :func:`~dtxeth.learning.learner.start_weights`.
+        journal: Where this party writes down what it needs to go on after a crash; default nowhere.
 
     Raises:
         ConfigError: The fixed-point sums could overflow the key.
         PeerError: A peer was silent, gave up, or sent something malformed or out of range.
-        TaskError: Training diverged.
+        TaskError: Training diverged, or cannot be taken up again.
     """
-    fixedpoint.check_headroom(values, spec.precision, len(ring.parties), ring.successor_key.bits)
-    began = time.perf_counter()
-    curvature = CURVATURE[spec.algorithm]
-    optimiser = Optimiser(values, curvature, len(ring.parties), spec)
-    encoded = fixedpoint.encode(values, spec.precision)
-    batches = partition(len(values), spec.batch_size)
-    mechanism = Mechanism.of(spec, ring.features, len(batches))
+    check_headroom(values, spec, len(ring.parties), ring.successor_key.bits)
+    journal = journal or MemoryJournal()
+    learner = Learner(values, target, spec, len(ring.parties), secrets, start)
+    mechanism = Mechanism.of(spec, ring.features, len(learner.batches))
     if mechanism is not None:
-        encoded = mechanism.clip_rows(encoded)
-    gradients = GradientProtocol(ring, spec.precision, secrets, mechanism)
-    start = weights = start_weights(values, secrets) if start is None else start
-    converged = False
-    done = 0
-    while not converged and done < spec.max_rounds:
-        rows = batches[done % len(batches)]
-        share = curvature * (values[rows] @ weights)
-        if target is not None:
-            share = share - target[rows]
-        gradient = optimiser.gradient(weights, gradients.run(done, share, encoded[rows]))
-        weights = optimiser.step(weights, gradient)
-        converged = _unanimous(ring, done, bool(np.linalg.norm(gradient) < spec.tolerance))
+        learner.encoded = mechanism.clip_rows(learner.encoded)
+    gradients = GradientProtocol(ring, learner.link, spec.precision, secrets, journal, mechanism)
+    checkpoints = Checkpoints(journal, spec.checkpoint_every)
+    done, state = checkpoints.rejoin(ring.channel)
+    ended = False
+    if state is not None:
+        ended = state["ended"]
+        learner.restore(state["learner"])
+        if watch is not None:
+            watch.restore(state["watch"])
+    resumed = done
+    while not ended:
+        rows = learner.batches[done % len(learner.batches)]
+        goal = None if target is None else target[rows]
+        last = done + 1 == spec.max_rounds
+        mean = gradients.run(done, learner.score(rows), goal, learner.encoded[rows], last)
+        learner.converged = _unanimous(ring, done, learner.learn(mean))
         done += 1
-        if progress is not None:
-            progress(done, spec.max_rounds, time.perf_counter() - began)
-        if watch is not None and watch(done, weights, converged or done == spec.max_rounds):
-            break
-    return Fit(start, weights, done, converged)
-
-
-def start_weights(values: Matrix, secrets: TaskSecrets) -> Matrix:
-    """Return secret random start weights w, scaled so that std(values @ w) is uniform in [1, 2)."""
-    weights = 2 * secrets.uniform(values.shape[1], "start weights") - 1
-    deviation = 1 + secrets.uniform(1, "start deviation")[0]
-    return np.asarray(weights * (deviation / float(np.std(values @ weights))), dtype=np.float64)
-
-
-def partition(rows: int, batch_size: int | None) -> list[slice]:
-    """Cut 0..rows−1 into the task's batches: consecutive, each of at least ``batch_size`` rows."""
-    count = max(1, rows // (batch_size or rows))
-    bounds = [rows * i // count for i in range(count + 1)]
-    return [slice(low, high) for low, high in pairwise(bounds)]
+        ended = learner.converged or last
+        if watch is not None:
+            ended |= watch(learner.fit(done), ended)
+        if ended or checkpoints.due(done):
+            seen = None if watch is None else watch.state()
+            checkpoints.save(done, {"ended": ended, "learner": learner.state(), "watch": seen})
+    return learner.fit(done, resumed, gradients.prepared)
 
 
 class GradientProtocol:
@@ -210,65 +144,114 @@ class GradientProtocol:
 
     Args:
         ring: The parties and keys.
+        link: How d follows from z.
         precision: Fractional bits of features and residuals.
-        secrets: Source of masks and noise.
+        secrets: Source of masks, of noise and of the randomness of encryption.
+        journal: Where this party writes down what it encrypted.
         mechanism: Makes the gradients differentially private, if the task asks for it.
     """
 
     def __init__(
-        self, ring: Ring, precision: int, secrets: TaskSecrets, mechanism: Mechanism | None = None
+        self,
+        ring: Ring,
+        link: Link,
+        precision: int,
+        secrets: TaskSecrets,
+        journal: Journal,
+        mechanism: Mechanism | None = None,
     ) -> None:
         self._ring = ring
         self._mechanism = mechanism
+        self._link = link
         self._precision = precision
+        self._scale = link.scale(precision, len(ring.parties))
+        self._largest = int(link.largest(len(ring.parties))) + 1 << self._scale
         self._secrets = secrets
-        self._own = Encryptor(ring.key)
-        self._successor = Encryptor(ring.successor_key)
+        self._promises = Promises(journal)
+        self._own = Encryptor(ring.key, secrets.derive(32, "encryption base"))
+        self._successor = Encryptor(ring.successor_key, secrets.derive(32, "rerandomisation base"))
 
-    def run(self, number: int, share: Matrix, encoded: NDArray[np.int64]) -> Matrix:
+    @property
+    def prepared(self) -> float:
+        """The share of the encryption's randomness that was computed while waiting for peers."""
+        return self._own.prepared / max(self._own.used, 1)
+
+    def run(
+        self, number: int, z: Matrix, target: Matrix | None, encoded: NDArray[np.int64], last: bool = False
+    ) -> Matrix:
         """Return this party's mean gradient of the data term.
 
         Args:
             number: Number of the round, from 0.
-            share: This party's share u of the residuals, shape (rows,).
+            z: This party's part of z, shape (rows,).
+            target: The target of the same rows at the active party, ``None`` elsewhere.
             encoded: This party's features of the same rows, encoded; shape (rows, features).
+            last: No round follows for which to compute randomness ahead.
 
         Raises:
             PeerError: A peer was silent, gave up, or sent something malformed or out of range.
-            TaskError: Training diverged.
+            TaskError: Training diverged, or the round is not what it was before an interruption.
         """
-        shift = fixedpoint.dropped_bits(len(share), self._precision)
-        own = fixedpoint.encode_residual(share, self._precision)
-        residual = self._chains(number, own if self._mechanism is None else self._mechanism.clip_share(own))
+        scale = self._scale + self._precision
+        shift = fixedpoint.dropped_bits(len(z), scale)
+        share = self._link.slope * z if target is None else self._link.slope * z - target
+        own = fixedpoint.encode_residual(share, self._precision, self._scale)
+        if self._mechanism is not None:
+            own = self._mechanism.clip_share(own)
+        residual = self._chains(number, own, z, last)
         sums = self._unmasked(number, matvec(residual, encoded), residual.to_bytes(), shift)
-        largest = len(self._ring.parties) * int(fixedpoint.MAX_RESIDUAL) << self._precision
-        if max(map(abs, sums)) > largest * len(share) * int(np.abs(encoded).max()) + (1 << shift):
+        if max(map(abs, sums)) > self._largest * len(z) * int(np.abs(encoded).max()) + (1 << shift):
             raise PeerError(self._ring.successor, f"returned a gradient out of range in round {number}")
-        return fixedpoint.decode_mean(sums, len(share), self._precision)
+        return fixedpoint.decode_mean(sums, len(z), scale)
 
-    def _chains(self, number: int, share: list[int]) -> CipherVector:
+    def _chains(self, number: int, share: list[int], z: Matrix, last: bool) -> CipherVector:
         """Take part in the chain towards every party; return [[d]], where the own chain ends."""
-        ring = self._ring
-        chain = self._own.encrypt(share)
+        ring, link, rows = self._ring, self._link, len(share)
+        parts = self._encrypt(number, [share, *(wave.tolist() for wave in link.start(z, self._precision))])
         for hop in range(1, len(ring.parties)):
-            tag = f"{number} chain {hop}"
-            send(ring.channel, ring.successor, tag, Ciphers(ciphers=chain.to_bytes()))
+            tags = [f"{number} chain {hop}" + f" wave {wave}" * (wave > 0) for wave in range(link.width)]
+            for tag, part in zip(tags, parts, strict=True):
+                ring.pass_on(tag, part)
+            if not last:
+                self._prepare_while_waiting(number + 1, link.width * rows)
             starter = ring.public_keys[(ring.position - hop) % len(ring.parties)]
-            chain = self._receive(ring.predecessor, tag, starter, len(share)) + share
-        return chain
+            parts = [ring.take(tag, starter, rows) for tag in tags]
+            parts[0] += share
+            if hop < len(ring.parties) - 1:
+                parts[1:] = link.rotate(parts[1:], z)
+        return parts[0] + link.close(parts[1:], z) if link.amplitudes else parts[0]
+
+    def _encrypt(self, number: int, parts: list[list[int]]) -> list[CipherVector]:
+        """Encrypt vectors of one length under the own key."""
+        flat = [plaintext for part in parts for plaintext in part]
+        self._promises.keep(number, hashlib.sha256(repr(flat).encode()).digest())
+        ciphers = self._own.encrypt(flat, self._seed(number))
+        rows = len(parts[0])
+        return [ciphers[start : start + rows] for start in range(0, len(flat), rows)]
+
+    def _seed(self, number: int) -> bytes:
+        return self._secrets.derive(32, "encryption", number)
+
+    def _prepare_while_waiting(self, number: int, count: int) -> None:
+        """Compute randomness for another round until the predecessor's message is there."""
+        ring = self._ring
+        while not ring.channel.pending(ring.predecessor):
+            if self._own.prepare(self._seed(number), count, _POOL_STEP):
+                return
 
     def _unmasked(self, number: int, sums: CipherVector, residual: bytes, shift: int) -> list[int]:
         """Let the successor decrypt ``sums`` under a mask, and decrypt for the predecessor meanwhile."""
         ring = self._ring
         key = ring.successor_key
-        masks = self._secrets.integers(
-            len(sums), int(key.n), "mask", number, hashlib.sha256(residual).digest()
-        )
-        masked = (sums + masks).rerandomize(self._successor)
-        send(ring.channel, ring.successor, f"{number} masked", Ciphers(ciphers=masked.to_bytes()))
+        # whatever goes into the sums goes into these paths: another sum never gets the same mask
+        digest = hashlib.sha256(residual).digest()
+        masks = self._secrets.integers(len(sums), int(key.n), "mask", number, digest)
+        fresh = self._secrets.derive(32, "rerandomisation", number, digest)
+        ring.pass_on(f"{number} masked", (sums + masks).rerandomize(self._successor, fresh))
 
         features = ring.features[ring.position - 1]
-        theirs = self._receive(ring.predecessor, f"{number} masked", ring.key.public_key, features)
+        features += bool(self._link.amplitudes) and ring.predecessor == ring.active
+        theirs = ring.take(f"{number} masked", ring.key.public_key, features)
         opened = ring.key.decrypt_raw(theirs)
         if self._mechanism is not None:
             opened = self._mechanism.add_noise(
@@ -285,13 +268,6 @@ class GradientProtocol:
         if len(data) != width * len(sums) or max(returned) > (key.n >> shift) + 1:
             raise PeerError(ring.successor, f"returned sums of another number or range in round {number}")
         return fixedpoint.unmask(returned, masks, int(key.n), shift)
-
-    def _receive(self, peer: str, tag: str, key: PublicKey, length: int) -> CipherVector:
-        data = receive(self._ring.channel, peer, tag, Ciphers).ciphers
-        try:
-            return CipherVector.from_bytes(key, data, length)
-        except CryptoError as error:
-            raise PeerError(peer, f"sent a malformed {tag!r}: {error}") from None
 
 
 def _unanimous(ring: Ring, number: int, converged: bool) -> bool:

@@ -172,6 +172,7 @@ class Run:
             self._context(),
             self._secret,
             self._warm_part(),
+            self.journal,
             progress=self._progress,
             note_rows=RowNotes(self.executor, self.task_id, self.file_id, policy).note,
         )

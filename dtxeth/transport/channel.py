@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgpack
@@ -72,6 +73,7 @@ class Channel:
         self._max_payload = max_payload
         self._next_out = dict.fromkeys(self.peers, 0)
         self._next_in = dict.fromkeys(self.peers, 0)
+        self._arrived: dict[str, bytes] = {}
         self._open = True
 
     @property
@@ -100,6 +102,18 @@ class Channel:
         self._next_out[peer] += 1
         self._bytes_sent += len(frame)
 
+    def pending(self, peer: str) -> bool:
+        """Return at once whether the next message of ``peer`` is there, so that :meth:`recv` will not wait.
+
+        Raises:
+            InputError: The peer is unknown or the channel is closed.
+        """
+        self._check(peer)
+        if peer not in self._arrived:
+            with suppress(TimeoutError):
+                self._arrived[peer] = self._link.get(peer, 0.0)
+        return peer in self._arrived
+
     def recv(self, peer: str, tag: str) -> bytes:
         """Return the payload of the next message of ``peer``, which must be the one called ``tag``.
 
@@ -109,7 +123,7 @@ class Channel:
         """
         self._check(peer)
         try:
-            frame = self._link.get(peer, self._timeout)
+            frame = self._arrived.pop(peer) if self.pending(peer) else self._link.get(peer, self._timeout)
         except TimeoutError:
             raise PeerError(peer, f"sent no {tag!r} within {self._timeout:g} s; see its log") from None
         number, sent_tag, payload = self._parse(peer, frame)

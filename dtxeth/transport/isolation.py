@@ -94,7 +94,7 @@ def _serve(
     while True:
         match connection.recv():
             case int(number), (
-                "send" | "recv" | "abort" | "close" | "bytes_sent" | "service"
+                "send" | "recv" | "pending" | "abort" | "close" | "bytes_sent" | "service"
             ) as what, *parts:
                 threading.Thread(target=carry_out, args=(number, what, parts), daemon=True).start()
             case "progress", *event:
@@ -129,6 +129,10 @@ class _Remote(Channel):
     def recv(self, peer: str, tag: str) -> bytes:
         payload: bytes = self.ask("recv", peer, tag)
         return payload
+
+    def pending(self, peer: str) -> bool:
+        arrived: bool = self.ask("pending", peer)
+        return arrived
 
     def abort(self, reason: str) -> None:
         self.ask("abort", reason)

@@ -76,7 +76,7 @@ class Streams:
                     raise self.failure
                 if self._arrived[peer][number]:
                     return self._arrived[peer][number].popleft()
-                if not wait:
+                if not wait and (peer in self._read or not self._channel.pending(peer)):
                     raise TimeoutError
                 self._read.add(peer)
             self._take_in(peer)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from dtxeth.learning.fixedpoint import RESOLUTION
+from dtxeth.learning.learner import partition, start_weights
 from dtxeth.learning.policy import default_rows
 from dtxeth.learning.secrets import TaskSecrets
-from dtxeth.learning.vertical import partition, start_weights
 
 COIN = 0.65
 """Guessing 300 coin flips, more than 65 % right has a probability below 2⁻²²."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dtxeth.learning import Policy, Prediction, Table, TaskContext, TaskSpec, Training, predict, train
+from dtxeth.learning.journal import Journal
 from dtxeth.transport import Channel, memory_channels, run_in_process
 
 T = TypeVar("T")
@@ -79,13 +80,14 @@ def train_all(
     secrets: Mapping[str, bytes] | None = None,
     context: TaskContext | None = None,
     isolated: bool = False,
+    journals: Mapping[str, Journal] | None = None,
 ) -> dict[str, Training]:
     """Run ``train`` at every party, as threads or as processes; results or exceptions."""
     channels = channels or memory_channels(tables)
 
     def run(name: str) -> Training:
         policy = (policies or {}).get(name, Policy())
-        program = partial(train, secret=(secrets or {}).get(name))
+        program = partial(train, secret=(secrets or {}).get(name), journal=(journals or {}).get(name))
         if isolated:
             program = partial(run_in_process, program)
         return program(channels[name], ACTIVE, tables[name], spec, policy, context or context_of(tables))

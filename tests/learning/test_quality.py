@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dtxeth.learning import Table, TaskSpec
+from dtxeth.learning.learner import start_weights
 from dtxeth.learning.plain import retrace, train_plain
 from dtxeth.learning.secrets import TaskSecrets
-from dtxeth.learning.vertical import start_weights
 from tests.learning.parties import ACTIVE, PASSIVE, predict_all, train_all
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from dtxeth.crypto.paillier import generate_keypair
+from dtxeth.learning.learner import Fit, partition, start_weights
 from dtxeth.learning.optimiser import Optimiser
 from dtxeth.learning.plain import train_plain
+from dtxeth.learning.ring import Ring
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
-from dtxeth.learning.vertical import Fit, Ring, fit, partition, start_weights
+from dtxeth.learning.vertical import fit
 from dtxeth.transport import memory_channels
 from tests.learning.parties import run_parties
 
@@ -39,7 +41,7 @@ def test_any_number_of_parties_equals_the_twin(algorithm: str, widths: tuple[int
 
     def program(i: int) -> Fit:
         values = (columns[i] - columns[i].mean(axis=0)) / columns[i].std(axis=0)
-        ring = Ring(channels[names[i]], names, public, widths, keys[i])
+        ring = Ring(channels[names[i]], names, public, widths, keys[i], names[-1])
         own = TaskSecrets(bytes([i]) * 32, b"task")
         return fit(ring, values, target if i == len(names) - 1 else None, spec, own)
 
@@ -47,25 +49,6 @@ def test_any_number_of_parties_equals_the_twin(algorithm: str, widths: tuple[int
     twin = train_plain(spec, columns, label, [fits[name].start for name in names])
     for name, weights in zip(names, twin, strict=True):
         assert np.abs(fits[name].weights - weights).max() < 1e-5
-
-
-def test_progress_is_reported() -> None:
-    columns = correlated(np.random.default_rng(0), 2, 2)
-    spec = TaskSpec(algorithm="linear-vl", id="id", label="y", max_rounds=3, tolerance=0.0)
-    channels = memory_channels("ab")
-    keys = [generate_keypair(256, insecure_test_key=True) for _ in "ab"]
-    seen: list[tuple[int, int, float]] = []
-
-    def program(i: int) -> Fit:
-        ring = Ring(channels["ab"[i]], ("a", "b"), tuple(key.public_key for key in keys), (2, 2), keys[i])
-        target = columns[0][:, 0] if i == 0 else None
-        return fit(
-            ring, columns[i], target, spec, SECRETS, (lambda *args: seen.append(args)) if i == 0 else None
-        )
-
-    run_parties({"a": lambda: program(0), "b": lambda: program(1)})
-    assert [(done, of) for done, of, _ in seen] == [(1, 3), (2, 3), (3, 3)]
-    assert seen[0][2] <= seen[2][2]
 
 
 @pytest.mark.parametrize("features", [1, 5, 30])

@@ -36,7 +36,7 @@ from dtxeth.learning.learner import partition
 from dtxeth.learning.live import check_views
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Floors, Policy, strictest
-from dtxeth.learning.predict import Prediction, collect, send_scores
+from dtxeth.learning.predict import Prediction, open_predictions
 from dtxeth.learning.privacy import Account
 from dtxeth.learning.progress import Watcher
 from dtxeth.learning.ring import Ring
@@ -219,10 +219,9 @@ def predict(
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
         common = table.take(_common_ids(channel, table, hellos, context, secrets))
-        if part.label is None:
-            send_scores(channel, active, part, common.values)
+        values = open_predictions(channel, active, part, common.values)
+        if values is None or part.label is None:
             return None
-        values = collect(channel, part, part.label, common.values)
         return Prediction(common.ids, values, part.label.column, part.label.classes)
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dtxeth.cli.output import err
+from dtxeth.cli.plot import sparkline
+from dtxeth.learning.metrics import LOSSES
 from dtxeth.learning.progress import Step
 from dtxeth.roles import MemberNetwork
 
@@ -28,6 +30,7 @@ def followed(network: MemberNetwork) -> Iterator[None]:
     """Show the rounds of running tasks while waiting."""
     with progress_bar() as progress:
         bars: dict[tuple[int, str], TaskID] = {}
+        losses: dict[int, list[float]] = {}
 
         def follow(task_id: int, step: Step) -> None:
             key = task_id, step.stage
@@ -35,7 +38,10 @@ def followed(network: MemberNetwork) -> Iterator[None]:
                 bars[key] = progress.add_task(f"task {task_id}, {step.stage}: rounds", total=step.most)
             progress.update(bars[key], completed=step.rounds)
             if step.metrics is not None:
-                text = "  ".join(f"{name} {step.metrics[name]:.4f}" for name in SHOWN if name in step.metrics)
+                (loss,) = set(LOSSES.values()) & step.metrics.keys()
+                losses.setdefault(task_id, []).append(step.metrics[loss])
+                shown = [f"{name} {step.metrics[name]:.4f}" for name in SHOWN if name in step.metrics]
+                text = "  ".join([sparkline(losses[task_id]), *shown])
                 progress.update(bars[key], description=f"task {task_id}, {step.stage}: {text}")
 
         network.on_progress = follow

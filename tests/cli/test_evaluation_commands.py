@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.progress import Progress
 
+from dtxeth.cli import progress
 from dtxeth.cli.plot import sparkline
+from dtxeth.learning.progress import Step
 from dtxeth.roles import LocalNetwork
 from tests.cli.conftest import Command, Place
 
@@ -127,3 +132,18 @@ def test_a_dry_run_publishes_nothing(dtxeth: Command, listed: Place) -> None:
     assert len(dtxeth("task", "list", "--home", listed.home, "--json").json) == 1
     assert "--dry-run and --features go together" in dtxeth(*train, "--dry-run").err
     assert "1 numbers of features for 2 files: give one for each" in dtxeth(*train, *dry[:3]).err
+
+
+def test_a_bar_a_stage_with_the_live_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Progress(disable=True)
+    monkeypatch.setattr(progress, "progress_bar", lambda: nullcontext(shown))
+    network = SimpleNamespace(on_progress=None)
+    with progress.followed(network):
+        for rounds, loss in ((2, 0.7), (4, 0.35)):
+            network.on_progress(
+                3, Step("model", rounds, 10, 0.1, {"round": rounds, "log_loss": loss, "auc": 0.9})
+            )
+        network.on_progress(3, Step("fold 2", 1, 4, 0.1))
+    model, fold = shown.tasks
+    assert (model.description, model.completed) == ("task 3, model: █▁  auc 0.9000  log_loss 0.3500", 4)
+    assert (fold.description, fold.completed, fold.total) == ("task 3, fold 2: rounds", 1, 4)

@@ -256,3 +256,14 @@ def test_a_fold_that_fails_ends_the_task_everywhere(monkeypatch: pytest.MonkeyPa
         raise outcome[PASSIVE]
     with pytest.raises(PeerError, match=f"peer {PASSIVE}: gave up: TaskError"):
         raise outcome[ACTIVE]
+
+
+def test_folds_in_processes_of_their_own_find_the_same() -> None:
+    spec = small_key_spec(evaluation={"folds": 3}, max_rounds=2)
+    secrets = {name: name.encode().ljust(32) for name in TABLES}
+    threads, processes = (
+        train_all(TABLES, spec, LOW, secrets=secrets, isolated=isolated) for isolated in (False, True)
+    )
+    assert processes[ACTIVE].tested == threads[ACTIVE].tested
+    ours, theirs = (report_of(trainings)["evaluation"]["folds"] for trainings in (threads, processes))
+    assert [fold["rmse"] for fold in theirs] == pytest.approx([fold["rmse"] for fold in ours])

@@ -74,6 +74,34 @@ def test_out_of_range(setting: str, value: object) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"label": "id"}, "label is 'id', the id column too"),
+        ({"evaluation": {"stratified": True}}, "evaluation.stratified is True: quantities have no classes"),
+        ({"evaluation": {"stratified": True, "shuffle": False}}, "in order they would tell the classes"),
+        ({"evaluation": {"method": "bootstrap"}}, "evaluation.method is 'bootstrap'"),
+        ({"live": {"every": 0}}, "live.every is 0"),
+        ({"class_weight": 2.0}, "class_weight is 2.0: quantities have no classes"),
+        (
+            {"class_weight": "equal"},
+            "class_weight is 'equal': input should be 'balanced' or input should be a",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^task setting .*{message}"):
+        TaskSpec(**({"algorithm": "linear-vl", "id": "id", "label": "y"} | settings))
+
+
+def test_nested_settings_survive_the_chain() -> None:
+    spec = SPEC.model_copy(update={"kind": "train"})
+    nested = TaskSpec(**(spec.model_dump() | {"evaluation": {"folds": 10}, "live": {"patience": 2}}))
+    assert TaskSpec.from_json(nested.to_json()) == nested
+    assert nested.evaluation is not None
+    assert nested.evaluation.folds == 10
+
+
 def test_missing_setting() -> None:
     with pytest.raises(ConfigError, match="task setting label: field required"):
         TaskSpec(algorithm="linear-vl", id="id")

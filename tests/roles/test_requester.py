@@ -117,6 +117,9 @@ def test_parts_are_sealed_where_they_lie(story: Story) -> None:
         ({"files": 3}, "3 files need 3 executors, 2 are online"),
         ({"executors": 1}, "2 files for 1 executors"),
         ({"max_rounds": 0}, "task setting max_rounds is 0"),
+        ({"evaluation": {"folds": 1}}, r"task setting evaluation\.folds is 1"),
+        ({"warm_start": 999}, "task 999 is no finished training task"),
+        ({}, "file [0-9a-f]{64} is named twice: every party needs files of its own"),
         ({"algorithm": "cubic-vl"}, "unknown algorithm 'cubic-vl'"),
     ],
 )

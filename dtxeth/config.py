@@ -116,6 +116,8 @@ class OwnerConfig(TomlConfig):
     """Accounts whose tasks are welcome; by default any."""
     algorithms: list[str] | None = None
     """Algorithms that are welcome; by default any."""
+    programs: list[str] = []
+    """SHA-256 of each StableHLO program that dnn-vl may run."""
     executors: list[str] | None = None
     """Accounts that may be handed the files; by default the executors of the owner's own network process."""
     max_tasks: int = Field(default=16, ge=0)

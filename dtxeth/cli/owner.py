@@ -27,6 +27,9 @@ def add(
         list[str] | None, typer.Option(help="Welcome requester's address; default any.")
     ] = None,
     algorithm: Annotated[list[str] | None, typer.Option(help="Welcome algorithm; default any.")] = None,
+    program: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of an approved StableHLO program for dnn-vl.")
+    ] = None,
     executor: Annotated[
         list[str] | None, typer.Option(help="Address of a trusted executor; default those of this network.")
     ] = None,
@@ -57,6 +60,7 @@ def add(
         max_tasks=max_tasks,
         requesters=frozenset(requester) if requester else None,
         algorithms=frozenset(algorithm) if algorithm else None,
+        programs=frozenset(program or ()),
         executors=frozenset(executor) if executor else None,
         max_leverage=max_leverage,
         min_difference=min_difference,

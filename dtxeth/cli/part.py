@@ -11,6 +11,7 @@ import typer
 from dtxeth.cli.context import DEFAULT_HOME, Home, Json, opened
 from dtxeth.cli.output import require_folder, show_record, show_rows
 from dtxeth.errors import InputError, UnknownNameError
+from dtxeth.learning import ModelPart
 from dtxeth.roles import Executor, MemberNetwork
 
 app = typer.Typer(
@@ -26,6 +27,8 @@ def coefficients(number: Number, executor: Whose, home: Home = DEFAULT_HOME, jso
     """Show the model's coefficients of the columns that this executor trained on, in their own units."""
     with opened(home) as network:
         part = _executor(network, executor).part(number)
+    if not isinstance(part, ModelPart):
+        raise InputError(f"the model of task {number} is a network, whose weights nobody knows")
     rows = [{"feature": name, "coefficient": value} for name, value in part.coefficients().items()]
     show_rows(rows, as_json=json, empty="")
 

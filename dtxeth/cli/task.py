@@ -44,7 +44,7 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Publish only; `dtxeth t
 
 @app.command()
 def train(
-    algorithm: Annotated[str, typer.Argument(help="linear-vl or logistic-vl.")],
+    algorithm: Annotated[str, typer.Argument(help="linear-vl, logistic-vl or dnn-vl.")],
     file: Files,
     requester: As,
     id: Annotated[str, typer.Option(help="Column of row ids, in every file.")],

@@ -59,6 +59,7 @@ class Policy:
         max_leverage: Rows of higher leverage in any party's features are set aside.
         requesters: Accounts whose tasks are welcome; ``None``: any.
         algorithms: Algorithms that are welcome; ``None``: any.
+        programs: SHA-256 of each StableHLO program that ``dnn-vl`` may run on the file, in hexadecimal.
         executors: Accounts that may be handed the file; ``None``: those that the owner's own side runs. Whoever
             publishes a task names its executors, and an executor reads the file in the clear.
         max_tasks: Training tasks allowed on the file in all: each one yields new equations about the same
@@ -83,6 +84,7 @@ class Policy:
     max_leverage: float = DEFAULT_LEVERAGE
     requesters: frozenset[str] | None = None
     algorithms: frozenset[str] | None = None
+    programs: frozenset[str] = frozenset()
     executors: frozenset[str] | None = None
     max_tasks: int = 16
     leave_one_out: bool = False
@@ -137,6 +139,15 @@ class Policy:
         ):
             raise PolicyError("evaluation leave-one-out is not allowed by the owner: use folds or a split")
         self._admit_cost(spec)
+        if (
+            spec.network is not None
+            and spec.network.program is not None
+            and spec.network.program not in self.programs
+        ):
+            raise PolicyError(
+                f"program {spec.network.program} is not among those that the owner has approved: use layers, or ask "
+                "the owner to read it"
+            )
         limit = self.max_tasks
         if spec.kind == "predict" and features is not None and not self.show_scores:
             if features == 1:

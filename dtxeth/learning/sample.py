@@ -8,6 +8,7 @@ import io
 from dtxeth.errors import DataError
 from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.journal import Journal
+from dtxeth.learning.mpc.session import LOCAL, NetworkTraining, Site, train_network
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Watcher
@@ -28,9 +29,10 @@ def train_on_sample(
     secret: bytes | None = None,
     warm: ModelPart | None = None,
     journal: Journal | None = None,
+    site: Site = LOCAL,
     progress: Watcher | None = None,
     note_rows: NoteRows | None = None,
-) -> Training:
+) -> Training | NetworkTraining:
     """Train on a CSV file; the party whose file has the label column is the active one.
 
     Args:
@@ -41,7 +43,9 @@ def train_on_sample(
         context: What the chain says.
         secret: As for :func:`~dtxeth.learning.session.train`.
         warm: This party's part of the model that ``spec.warm_start`` names.
-        journal: As for :func:`~dtxeth.learning.session.train`.
+        journal: As for :func:`~dtxeth.learning.session.train`, and
+            :func:`~dtxeth.learning.mpc.session.train_network`.
+        site: This party's machine, for a network.
         progress: Called after every round of every model.
         note_rows: Told of the rows before anything is learned from them; may refuse them.
 
@@ -59,6 +63,20 @@ def train_on_sample(
         words=None if spec.categorical == "one-hot" else (),
         missing=spec.missing != "refuse",
     )
+    if spec.network is not None:
+        return train_network(
+            channel,
+            active,
+            table,
+            spec,
+            policy,
+            context,
+            site,
+            journal=journal,
+            secret=secret,
+            progress=progress,
+            note_rows=note_rows,
+        )
     return train(
         channel,
         active,

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from dtxeth.errors import ConfigError, UnknownNameError
+from dtxeth.learning.mpc.network import Network, check_network
 from dtxeth.learning.privacy import Privacy, check_combination
 from dtxeth.learning.settings import Evaluation, Live
 
-ALGORITHMS: Final = ("linear-vl", "logistic-vl")
-"""Vertical linear regression, and vertical logistic regression with the first-order sigmoid."""
+ALGORITHMS: Final = ("linear-vl", "logistic-vl", "dnn-vl")
+"""Vertical linear regression, vertical logistic regression, and a neural network on the shares of three parties."""
 
 
 class TaskSpec(BaseModel):
@@ -76,6 +77,8 @@ class TaskSpec(BaseModel):
     """Rounds between two checkpoints, from which an interrupted task goes on."""
     privacy: Privacy | None = None
     """Differential privacy of the gradients; ``None``: none."""
+    network: Network | None = None
+    """The neural network of ``dnn-vl``, and how it is trained."""
 
     def __init__(self, **settings: Any) -> None:
         algorithm = settings.get("algorithm")
@@ -96,6 +99,7 @@ class TaskSpec(BaseModel):
             raise ConfigError(
                 f"task setting class_weight is {self.class_weight!r}: quantities have no classes"
             )
+        check_network(self)
 
     def to_json(self) -> bytes:
         """Encode as canonical JSON: equal specs give equal bytes."""
@@ -129,7 +133,7 @@ class TaskSpec(BaseModel):
     @property
     def logistic(self) -> bool:
         """Whether the label is a class rather than a quantity."""
-        return self.algorithm == "logistic-vl"
+        return self.algorithm == "logistic-vl" or (self.network is not None and self.network.logistic)
 
 
 def _first_complaint(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -10,6 +11,7 @@ from dtxeth.chain import Account, reverts
 from dtxeth.chain.bindings.events import AuthorizationApplied, PartyInvited, TaskPublished
 from dtxeth.chain.bindings.types import Algorithm, AuthorizationStatus, ChallengeStatus, Fault
 from dtxeth.errors import DtxethError, PolicyError, UnknownNameError
+from dtxeth.learning.mpc.network import Network as NeuralNetwork
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.actor import public_reason
@@ -90,7 +92,8 @@ class DataOwner(FileOwner):
             ContractRevert: Not an open application for a file of this owner.
         """
         record = self.contracts.file_authorization.authorization(authorization_id)
-        wrapped = self.wrap_for(record.applier, record.file_id, record.task_id, self.policy)
+        network = self._network_of(record.task_id)
+        wrapped = self.wrap_for(record.applier, record.file_id, record.task_id, self.policy, network)
         expires_at = self.contracts.file_registry.file_of(record.file_id).expires_at
         self.contracts.file_authorization.approve(authorization_id, wrapped, expires_at, sender=self.account)
 
@@ -168,6 +171,13 @@ class DataOwner(FileOwner):
             except reverts.FileExpired as expired:
                 self.reject(applied.authorization_id, public_reason(str(expired)))
         return Outcome.MOVED
+
+    def _network_of(self, task_id: int) -> NeuralNetwork | None:
+        """The network that a task trains, if it does."""
+        for published in self.network.index.events(TaskPublished, task_id=task_id):
+            with suppress(DtxethError):
+                return TaskSpec.from_json(published.spec).network
+        return None
 
     def _judge(self, applied: AuthorizationApplied) -> None:
         """Raise PolicyError unless the policy admits the applier to the file for the task."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
 from dtxeth.chain import Account, reverts
-from dtxeth.chain.bindings.events import PartyInvited, TaskFinished
+from dtxeth.chain.bindings.events import PartyInvited, TaskFinished, TaskPublished
 from dtxeth.chain.bindings.types import AuthorizationStatus, Role, TaskStatus
 from dtxeth.chain.bindings.types import Task as TaskRecord
 from dtxeth.errors import ConfigError, DataError, InputError, PeerError, PolicyError, UnknownNameError
+from dtxeth.learning.mpc.link import Endpoint
+from dtxeth.learning.mpc.part import NetworkPart, read_part
+from dtxeth.learning.mpc.session import NetworkTraining, Site, check_ability
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.session import Training
+from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.actor import public_reason
 from dtxeth.roles.care import Care
 from dtxeth.roles.file_owner import FileOwner
@@ -50,6 +55,7 @@ class Executor(FileOwner):
     Attributes:
         vault: What it keeps.
         transport: Connects it with the other executors of its tasks.
+        site: Where its SPU listens for three-party networks, and the programs that its owner has approved.
         on_trained: Told of every training of this executor's, its secrets included; for simulations that compare
             the model with its plaintext twin.
     """
@@ -74,6 +80,7 @@ class Executor(FileOwner):
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
         self._runs: dict[int, Run] = {}
         self.transport: Transport = network.transport
+        self.site = Site(_mpc_endpoint(listen, endpoint), home / "programs")
         if listen is not None:
             self.transport = GrpcTransport(self._identity(), listen, endpoint)
         self._announce()
@@ -111,13 +118,13 @@ class Executor(FileOwner):
         """What this executor has written down about a task that it processes."""
         return self.vault.inner(f"task-{task_id}")
 
-    def keep(self, task_id: int, training: Training) -> None:
+    def keep(self, task_id: int, training: Training | NetworkTraining) -> None:
         """Store this executor's part of a model, sealed under its account's key."""
-        if self.on_trained is not None:
+        if self.on_trained is not None and isinstance(training, Training):
             self.on_trained(task_id, training)
         self.vault.save(_part_name(task_id), training.part.to_bytes())
 
-    def part(self, task_id: int) -> ModelPart:
+    def part(self, task_id: int) -> ModelPart | NetworkPart:
         """This executor's part of the model of a training task.
 
         Raises:
@@ -127,16 +134,16 @@ class Executor(FileOwner):
         part = self.vault.load(_part_name(task_id))
         if part is None:
             raise UnknownNameError(f"{self.name} has no part of the model of task {task_id}: train it again")
-        return ModelPart.from_bytes(part)
+        return read_part(part)
 
-    def import_part(self, task_id: int, data: bytes) -> ModelPart:
+    def import_part(self, task_id: int, data: bytes) -> ModelPart | NetworkPart:
         """Take a part of a finished model that was exported (:meth:`ModelPart.to_bytes`), here or elsewhere.
 
         Raises:
             DataError: No model part, or none of those that the chain has commitments to.
             UnknownNameError: No training task of this number has finished.
         """
-        part = ModelPart.from_bytes(data)
+        part = read_part(data)
         for finished in self.network.index.events(TaskFinished, task_id=task_id):
             known = read_model(finished).report.get("parties", [])
             if part.commitment.hex() not in [party.get("commitment") for party in known]:
@@ -204,9 +211,15 @@ class Executor(FileOwner):
         task_id, file_id = invitation.task_id, invitation.file_id
         if self._has_confirmed(invitation):
             return Outcome.WAITING
-        if self.contracts.file_registry.file_of(file_id).owner == self.address:
+        owns = self.contracts.file_registry.file_of(file_id).owner == self.address
+        authorization_id = 0 if owns else authorizations.latest_of(file_id, self.address, task_id)
+        if not authorization_id:
+            inability = self._inability(task_id)
+            if inability is not None:
+                tasks.reject(task_id, public_reason(inability), sender=self.account)
+                return Outcome.MOVED
+        if owns:
             return self._confirm(task_id, 0)
-        authorization_id = authorizations.latest_of(file_id, self.address, task_id)
         if not authorization_id:
             authorizations.apply_for(file_id, task_id, sender=self.account)
             return Outcome.MOVED
@@ -219,6 +232,16 @@ class Executor(FileOwner):
                 reason = f"the owner of file 0x{file_id.hex()[:8]}… did not authorise authorization {authorization_id}"
                 tasks.reject(task_id, reason, sender=self.account)
                 return Outcome.MOVED
+
+    def _inability(self, task_id: int) -> str | None:
+        """Why this machine could not run a task, if so."""
+        (published,) = self.network.index.events(TaskPublished, task_id=task_id)
+        try:
+            spec = TaskSpec.from_json(published.spec)
+            check_ability(spec, len(self.contracts.task_registry.parties_of(task_id)), self.site)
+        except InputError as error:
+            return str(error)
+        return None
 
     def _has_confirmed(self, invitation: PartyInvited) -> bool:
         return self._is_marked(invitation, self.contracts.task_registry.task_of(invitation.task_id).confirmed)
@@ -284,6 +307,14 @@ class Executor(FileOwner):
             self.contracts.task_registry.fail(task_id, public_reason(reason), sender=self.account)
         except reverts.WrongTaskStatus:
             log.info("a peer has ended the task already", executor=self.name, task=task_id)
+
+
+def _mpc_endpoint(listen: str | None, endpoint: str | None) -> Endpoint:
+    """SPU listens at a free port beside the door of the executor's own transport, or else on this machine alone."""
+    if listen is None:
+        return Endpoint()
+    host = urlsplit(f"//{listen}").hostname or ""
+    return Endpoint(listen=host, host=host if endpoint is None else urlsplit(endpoint).hostname)
 
 
 def _part_name(task_id: int) -> str:

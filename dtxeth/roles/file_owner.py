@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from dtxeth.chain.bindings.events import FilePublished
 from dtxeth.errors import ChainUnavailableError, DataError, InputError, NotEnoughNodesError, UnknownNameError
+from dtxeth.learning.mpc.network import Network
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.table import Table
 from dtxeth.roles import grants
@@ -119,10 +120,12 @@ class FileOwner(FileKeeper):
         stored = self._store(io.BytesIO(content), name, namespace, rows, (), days, None)
         return stored.id, stored.expires_at
 
-    def wrap_for(self, reader: str, file_id: bytes, task_id: int, policy: Policy) -> bytes:
+    def wrap_for(
+        self, reader: str, file_id: bytes, task_id: int, policy: Policy, network: Network | None = None
+    ) -> bytes:
         """Wrap the key of an own file, and the policy's floors, for an account that may read it for a task."""
         files = self.contracts.file_registry
-        secret = grants.pack(self.file_key(file_id), replace(policy, row_key=self.row_key))
+        secret = grants.pack(self.file_key(file_id), replace(policy, row_key=self.row_key), network)
         return wrap_file_key(secret, self.encryption_key_of(reader), files, file_id, reader, task_id)
 
     def _store(

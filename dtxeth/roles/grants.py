@@ -12,6 +12,7 @@ import msgpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtxeth.errors import CryptoError
+from dtxeth.learning.mpc.network import Network
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.rowsets import KEY_BYTES, LEAST_DIFFERENCE
 from dtxeth.storage.seal import FILE_KEY_SIZE
@@ -31,14 +32,20 @@ class _Limits(BaseModel):
     honest_majority: bool
     show_scores: bool
     row_key: Annotated[bytes, Field(min_length=KEY_BYTES, max_length=KEY_BYTES)] | None
+    program: Annotated[bytes, Field(min_length=32, max_length=32)] | None
 
 
 _NAMES: Final = tuple(_Limits.model_fields)
 
 
-def pack(file_key: bytes, policy: Policy) -> bytes:
-    """Join a file key and the limits of a policy."""
-    return file_key + bytes(msgpack.packb([getattr(policy, name) for name in _NAMES]))
+def pack(file_key: bytes, policy: Policy, network: Network | None = None) -> bytes:
+    """Join a file key, the limits of a policy, and the program of the task's network, which the owner approves.
+
+    All programs that the owner approves would not fit the contract, and only one is run.
+    """
+    named = None if network is None or network.program is None else bytes.fromhex(network.program)
+    limits = [named if name == "program" else getattr(policy, name) for name in _NAMES]
+    return file_key + bytes(msgpack.packb(limits))
 
 
 def unpack(secret: bytes) -> tuple[bytes, Policy]:
@@ -54,4 +61,5 @@ def unpack(secret: bytes) -> tuple[bytes, Policy]:
         raise CryptoError(
             f"a grant of {len(secret)} bytes is malformed: ask the file's owner to approve again"
         ) from None
-    return secret[:FILE_KEY_SIZE], Policy(**limits.model_dump())
+    programs = frozenset() if limits.program is None else frozenset({limits.program.hex()})
+    return secret[:FILE_KEY_SIZE], Policy(**limits.model_dump(exclude={"program"}), programs=programs)

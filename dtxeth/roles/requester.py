@@ -12,6 +12,7 @@ from dtxeth.chain import Account
 from dtxeth.chain.bindings.events import TaskFinished, TaskPublished, TaskReady
 from dtxeth.chain.bindings.types import Kind, Party, Proposal, Role, TaskStatus
 from dtxeth.errors import InputError, UnknownNameError
+from dtxeth.learning.mpc import PARTIES
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.files import FileRef, file_id_of
@@ -61,7 +62,7 @@ class Requester(Actor):
         """Publish a training task.
 
         Args:
-            algorithm: ``"linear-vl"`` or ``"logistic-vl"``.
+            algorithm: ``"linear-vl"``, ``"logistic-vl"``, or ``"dnn-vl"``, which takes three files and a ``network``.
             files: One file a party, each of another data owner; exactly one of them has the label.
             id: Column that identifies a row, in every file.
             label: Column to learn.
@@ -76,6 +77,8 @@ class Requester(Actor):
             ContractRevert: The contract refused; nothing was published.
         """
         spec = TaskSpec(algorithm=algorithm, id=id, label=label, **settings)
+        if spec.network is not None and len(files) != PARTIES:
+            raise InputError(f"dnn-vl takes {PARTIES} files of {PARTIES} owners, got {len(files)}")
         if executors is not None:
             chosen = list(executors)
         elif spec.warm_start is not None:

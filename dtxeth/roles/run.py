@@ -17,6 +17,8 @@ from dtxeth.chain.bindings.types import Kind
 from dtxeth.errors import CryptoError, DtxethError, PeerError, PeerRestarted, PolicyError, TaskError
 from dtxeth.learning.columns import read_inputs
 from dtxeth.learning.handshake import TaskContext, find_active
+from dtxeth.learning.mpc.part import NetworkPart
+from dtxeth.learning.mpc.session import NetworkTraining, predict_network
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.predict import Prediction
@@ -173,12 +175,13 @@ class Run:
             self._secret,
             self._warm_part(),
             self.journal,
+            self.executor.site,
             progress=self._progress,
             note_rows=RowNotes(self.executor, self.task_id, self.file_id, policy).note,
         )
         self.executor.keep(self.task_id, training)
         result: dict[str, Any] = from_json(training.result)
-        if "report" not in result:
+        if isinstance(training, NetworkTraining) or "report" not in result:
             return training.result, NO_FILE
         file_id = self._deliver(training.active, training.evaluation, "report.json")
         return canonical_json(result | {"report_file": file_id.hex()}), NO_FILE
@@ -192,15 +195,31 @@ class Run:
             raise PolicyError(
                 f"the model of task {former} is another requester's: start from one of your own"
             )
-        return self.executor.part(former)
+        part = self.executor.part(former)
+        if not isinstance(part, ModelPart):
+            raise PolicyError(f"the model of task {former} is a network: a task starts from a linear model")
+        return part
 
     def _predict(self, sample: bytes, policy: Policy) -> tuple[bytes, bytes]:
         part = self.executor.part(self.record.model_task_id)
         active = find_active(self.channel, part.label is not None)
         table = read_inputs(sample, self.spec.id, part.columns)
-        prediction = predict(
-            self.channel, active, table, part, self.spec, policy, self._context(), self._secret
-        )
+        context = self._context()
+        if isinstance(part, NetworkPart):
+            prediction = run_in_process(  # SPU needs a process of its own
+                predict_network,
+                self.channel,
+                active,
+                table,
+                part,
+                self.spec,
+                policy,
+                context,
+                self.executor.site,
+                self._secret,
+            )
+        else:
+            prediction = predict(self.channel, active, table, part, self.spec, policy, context, self._secret)
         content = None if prediction is None else _to_csv(self.spec.id, prediction)
         file_id = self._deliver(active, content, "prediction.csv")
         return canonical_json({"file": file_id.hex(), "task": self.task_id}), file_id

@@ -150,15 +150,16 @@ contract TaskRegistry is TaskBook, PullPayments {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc ITaskRegistry
-    function timeOut(uint256 taskId) external {
+    function timeOut(uint256 taskId, string calldata reason) external {
         Task storage task = _task(taskId);
         TaskStatus status = task.status;
         bool open = status >= TaskStatus.Confirming && status <= TaskStatus.Processing;
         require(open, WrongTaskStatus(taskId, status));
         uint64 deadline = _deadline(task);
         require(block.timestamp > deadline, DeadlineNotPassed(taskId, deadline));
+        _requireReason(reason);
         _refund(taskId, task, TaskStatus.TimedOut);
-        emit TaskTimedOut(taskId, status);
+        emit TaskTimedOut(taskId, status, msg.sender, reason);
     }
 
     /// @inheritdoc ITaskRegistry

@@ -172,7 +172,7 @@ class Scenario:
         self.note("TaskRegistry.cancel", tasks.cancel(self.propose(), sender=self.requester))
         task = self.propose()
         self.chain.advance(4000)
-        self.note("TaskRegistry.timeOut", tasks.time_out(task, sender=self.owner))
+        self.note("TaskRegistry.timeOut", tasks.time_out(task, "away", sender=self.owner))
 
     def propose(self) -> int:
         """Publish a task and return its id."""

@@ -316,7 +316,9 @@ interface ITaskRegistry {
     /// @notice A deadline passed; the task is TimedOut and the reward goes back.
     /// @param taskId The task.
     /// @param status Where the task stood when its deadline passed.
-    event TaskTimedOut(uint256 indexed taskId, TaskStatus status);
+    /// @param caller Who said so, which anybody may.
+    /// @param reason What the caller knows about it.
+    event TaskTimedOut(uint256 indexed taskId, TaskStatus status, address caller, string reason);
 
     /// @notice An executor changed how many tasks it takes at a time.
     /// @param executor The executor.
@@ -392,7 +394,8 @@ interface ITaskRegistry {
 
     /// @notice End a task whose deadline has passed → TimedOut.
     /// @param taskId The task.
-    function timeOut(uint256 taskId) external;
+    /// @param reason At most 256 bytes, such as who was away; only as good as the word of the caller.
+    function timeOut(uint256 taskId, string calldata reason) external;
 
     /// @notice The record of a task.
     /// @param taskId Its number.

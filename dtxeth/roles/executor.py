@@ -171,7 +171,7 @@ class Executor(FileOwner):
         if record.status in FINAL:
             return self._settle(invitation.task_id, record.status)
         if self._is_late(record) and self._has_confirmed(invitation):
-            return self._time_out(invitation.task_id)
+            return self._time_out(invitation.task_id, record)
         match record.status:
             case TaskStatus.CONFIRMING:
                 return self._join(invitation)
@@ -184,13 +184,27 @@ class Executor(FileOwner):
         deadlines = {TaskStatus.CONFIRMING: record.confirm_by, TaskStatus.READY: record.start_by}
         return self.network.chain.now() > deadlines.get(record.status, record.finish_by)
 
-    def _time_out(self, task_id: int) -> Outcome:
+    def _time_out(self, task_id: int, record: TaskRecord) -> Outcome:
         """End a task that missed a deadline: the requester gets the reward back, and everybody is free again."""
+        tasks = self.contracts.task_registry
         try:
-            self.contracts.task_registry.time_out(task_id, sender=self.account)
+            tasks.time_out(task_id, public_reason(self._missed(task_id, record)), sender=self.account)
         except reverts.WrongTaskStatus:
             log.info("a peer has ended the task already", executor=self.name, task=task_id)
         return Outcome.MOVED
+
+    def _missed(self, task_id: int, record: TaskRecord) -> str:
+        """Say who did not do in time what was to be done."""
+        if record.status is TaskStatus.READY:
+            return "the requester did not start it"
+        run = self._runs.get(task_id)
+        if run is not None and run.away:
+            return f"{', '.join(run.away)} was away"
+        confirming = record.status is TaskStatus.CONFIRMING
+        done = record.confirmed if confirming else record.reported
+        parties = self.contracts.task_registry.parties_of(task_id)
+        late = [party.executor for place, party in enumerate(parties) if not done >> place & 1]
+        return f"{', '.join(late)} did not {'confirm' if confirming else 'report'}"
 
     def _settle(self, task_id: int, status: TaskStatus) -> Outcome:
         """Let go of what a task that has ended needed here, its secrets first of all."""

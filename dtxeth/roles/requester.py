@@ -161,7 +161,7 @@ class Requester(Actor):
         Raises:
             ContractRevert: The deadline has not passed, or the task has ended.
         """
-        self.contracts.task_registry.time_out(task_id, sender=self.account)
+        self.contracts.task_registry.time_out(task_id, "", sender=self.account)
 
     def published_spec(self, task_id: int) -> bytes:
         """The spec of a task as published, canonical JSON."""

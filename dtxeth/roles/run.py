@@ -90,6 +90,11 @@ class Run:
         """Whether the thread is at work."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def away(self) -> tuple[str, ...]:
+        """The peers that this run waits for and that cannot be reached."""
+        return self.executor.transport.away(self.session) if self.is_alive else ()
+
     def go_on(self) -> bool:
         """Do it again, if a peer needs that; returns whether one does."""
         if not self.executor.transport.wanted(self.session):

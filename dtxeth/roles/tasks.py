@@ -102,8 +102,14 @@ class Task(Generic[R]):
         for rejected in index.events(TaskRejected, task_id=self.task_id):
             return f": executor {rejected.executor} says: {rejected.reason}"
         for lapsed in index.events(TaskTimedOut, task_id=self.task_id):
-            return f": nobody moved it on while it was {lapsed.status.name}"
+            return f" while it was {lapsed.status.name}{self._word_of(lapsed)}"
         return ""
+
+    def _word_of(self, lapsed: TaskTimedOut) -> str:
+        """What an executor says about a missed deadline; the word of a stranger counts for nothing."""
+        parties = self.network.contracts.task_registry.parties_of(self.task_id)
+        known = lapsed.caller in [party.executor for party in parties]
+        return f": executor {lapsed.caller} says: {lapsed.reason}" if known and lapsed.reason else ""
 
 
 def _of_file(report: TaskReported) -> str:

@@ -163,6 +163,11 @@ class GrpcTransport:
         entry = self._entries.get(session)
         return entry is not None and entry.session.wanted
 
+    def away(self, session: bytes) -> tuple[str, ...]:
+        """The peers in a session that have no connection with this party now."""
+        entry = self._entries.get(session)
+        return () if entry is None else entry.session.away
+
     def forget(self, session: bytes) -> None:
         """End a session for good; whoever still waits in it gets a :class:`~dtxeth.errors.TaskError`."""
         with self._lock:
@@ -330,8 +335,8 @@ class GrpcTransport:
             context.set_trailing_metadata((("epoch-bin", refusal.epoch.to_bytes(8)),))
             context.abort(refusal.code, str(refusal))
         stream = session.answer(name, context.cancel)
-        yield msgpack.packb([session.epoch, session.nonce, session.expected(name)])
         try:
+            yield msgpack.packb([session.epoch, session.nonce, session.expected(name)])
             for packet in packets:
                 expected = session.take(name, stream, packet)
                 if expected is None:
@@ -342,6 +347,8 @@ class GrpcTransport:
             session.refuse(name, str(error))
         except grpc.RpcError:
             log.info("a stream broke", peer=name)
+        finally:
+            session.part(name, stream)
 
     def _admit(self, context: grpc.ServicerContext) -> tuple[Session, str]:
         proof = context.auth_context()

@@ -262,6 +262,11 @@ class Session:
                 self._follow(peer, epoch)
 
     @property
+    def away(self) -> tuple[str, ...]:
+        """The peers from whom no stream is open."""
+        return tuple(peer for peer, line in self._lines.items() if line.hang_up is None)
+
+    @property
     def owes(self) -> bool:
         """Whether something that was said has not reached its peer yet."""
         return self._failure is None and any(line.outbox for line in self._lines.values())
@@ -326,6 +331,13 @@ class Session:
             line.hang_up = hang_up
             self._changed.notify_all()
             return line.in_stream
+
+    def part(self, peer: str, stream: int) -> None:
+        """Note that a stream from ``peer`` has ended."""
+        with self._changed:
+            line = self._lines[peer]
+            if line.in_stream == stream:
+                line.hang_up = None
 
     def expected(self, peer: str) -> int:
         """Number of the packet that ``peer`` should send next."""

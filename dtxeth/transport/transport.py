@@ -35,6 +35,9 @@ class Transport(Protocol):
     def wanted(self, session: bytes) -> bool:
         """Whether a peer has begun a session anew, so that it should be opened again."""
 
+    def away(self, session: bytes) -> tuple[str, ...]:
+        """The peers in a session that have no connection with this party now."""
+
     def forget(self, session: bytes) -> None:
         """End a session for good."""
 
@@ -67,6 +70,10 @@ class MemoryTransport:
     def wanted(self, session: bytes) -> bool:
         """Never."""
         return False
+
+    def away(self, session: bytes) -> tuple[str, ...]:
+        """None: all are in this process."""
+        return ()
 
     def forget(self, session: bytes) -> None:
         """Let go of a session's channels; those who hold one keep it."""

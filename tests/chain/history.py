@@ -296,7 +296,7 @@ class History:
             case 6:
                 tasks.fail(task, "cannot", sender=second)
             case 7:
-                tasks.time_out(task, sender=first)
+                tasks.time_out(task, "away", sender=first)
 
     def _file(self, number: int) -> tuple[bytes, Account]:
         return self.files[-1 - number % len(self.files)]

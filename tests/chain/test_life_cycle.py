@@ -40,7 +40,7 @@ def test_a_step_counts_in_the_second_of_its_deadline(world: World, files: list[H
     world.chain.schedule(deadline - 1)
     world.chain.mine()
     with refused(DeadlineNotPassed, task_id, deadline):
-        world.tasks.time_out(task_id, sender=STRANGER)
+        world.tasks.time_out(task_id, "away", sender=STRANGER)
     world.chain.schedule(deadline)
     world.tasks.confirm(task_id, authorization_id, sender=account(EXECUTORS[0]))
     assert world.chain.now() == deadline
@@ -54,7 +54,7 @@ def test_after_the_deadline_anybody_ends_the_task(world: World, files: list[Held
     world.chain.mine()
     with refused(DeadlinePassed, task_id, deadline):
         world.tasks.confirm(task_id, authorization_id, sender=account(EXECUTORS[0]))
-    world.tasks.time_out(task_id, sender=STRANGER)
+    world.tasks.time_out(task_id, "away", sender=STRANGER)
     assert world.tasks.task_of(task_id).status is TaskStatus.TIMED_OUT
     assert world.tasks.credit_of(REQUESTER.address) == REWARD
 

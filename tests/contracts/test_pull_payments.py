@@ -32,7 +32,7 @@ CANCEL = Function("cancel", ("uint256",))
 CONFIRM = Function("confirm", ("uint256", "uint256"))
 REPORT = Function("report", ("uint256", "bytes", "bytes32"))
 FAIL = Function("fail", ("uint256", "string"))
-TIME_OUT = Function("timeOut", ("uint256",))
+TIME_OUT = Function("timeOut", ("uint256", "string"))
 
 
 def cancelled_task(world: World) -> int:
@@ -142,7 +142,12 @@ def puppet(world: World, test_artifacts: dict[str, Any]) -> Puppet:
 def test_a_requester_that_re_enters_is_paid_once(world: World, puppet: Puppet) -> None:
     refunded, waiting = puppet.publish(REWARD), puppet.publish(REWARD)
     puppet.act(CANCEL, refunded)
-    for function, *arguments in ((WITHDRAW,), (CANCEL, refunded), (TIME_OUT, refunded), (TIME_OUT, waiting)):
+    for function, *arguments in (
+        (WITHDRAW,),
+        (CANCEL, refunded),
+        (TIME_OUT, refunded, ""),
+        (TIME_OUT, waiting, ""),
+    ):
         puppet.prepare(function, *arguments)
     puppet.act(WITHDRAW)
     assert puppet.loot() == (1, REWARD, 0)
@@ -172,7 +177,7 @@ def test_an_executor_that_re_enters_is_paid_once(world: World, puppet: Puppet) -
         (WITHDRAW,),
         (REPORT, task_id, b"{}", NOTHING),
         (FAIL, task_id, ""),
-        (TIME_OUT, task_id),
+        (TIME_OUT, task_id, ""),
         (CONFIRM, task_id, 1),
     )
     for function, *arguments in again:

@@ -274,7 +274,7 @@ def test_who_stays_away_after_a_differing_report_times_the_task_out(world: World
     world.tasks.report(task_id, RESULT, NOTHING, sender=FIRST)
     world.tasks.report(task_id, b"other", NOTHING, sender=SECOND)
     world.at(world.tasks.task_of(task_id).finish_by + 1)
-    world.tasks.time_out(task_id, sender=THIRD)
+    world.tasks.time_out(task_id, "away", sender=THIRD)
     check_refunded(world, task_id, TaskStatus.TIMED_OUT)
 
 

@@ -48,7 +48,7 @@ STEPS: dict[str, Step] = {
     "note": lambda world, task_id, sender: world.tasks.note_rows(task_id, b"rows", sender=sender),
     "report": lambda world, task_id, sender: world.tasks.report(task_id, RESULT, NOTHING, sender=sender),
     "fail": lambda world, task_id, sender: world.tasks.fail(task_id, "", sender=sender),
-    "time out": lambda world, task_id, sender: world.tasks.time_out(task_id, sender=sender),
+    "time out": lambda world, task_id, sender: world.tasks.time_out(task_id, "away", sender=sender),
 }
 ALLOWED = {
     TaskStatus.CONFIRMING: {"confirm", "reject", "cancel"},
@@ -136,12 +136,12 @@ def test_a_call_counts_up_to_the_deadline_and_then_only_a_time_out(
             STEPS[name](world, task_id, sender)
     world.at(deadline)
     with refused(DeadlineNotPassed, task_id, deadline):
-        world.tasks.time_out(task_id, sender=STRANGER)
+        world.tasks.time_out(task_id, "away", sender=STRANGER)
     world.at(deadline + 1)
-    receipt = world.tasks.time_out(task_id, sender=STRANGER)
+    receipt = world.tasks.time_out(task_id, "away", sender=STRANGER)
     assert receipt.events == (
         event(Credited, REQUESTER.address, REWARD),
-        event(TaskTimedOut, task_id, reached),
+        event(TaskTimedOut, task_id, reached, STRANGER.address, "away"),
     )
     check_refunded(world, task_id, TaskStatus.TIMED_OUT)
 

@@ -938,13 +938,19 @@ class TaskTimedOut(Event):
     Attributes:
         task_id: The task.
         status: Where the task stood when its deadline passed.
+        caller: Who said so, which anybody may.
+        reason: What the caller knows about it.
     """
 
-    kinds = MappingProxyType({"task_id": "uint256", "status": "uint8"})
+    kinds = MappingProxyType(
+        {"task_id": "uint256", "status": "uint8", "caller": "address", "reason": "string"}
+    )
     indexed = ("task_id",)
 
     task_id: int
     status: TaskStatus
+    caller: str
+    reason: str
 
 
 @dataclass(frozen=True)

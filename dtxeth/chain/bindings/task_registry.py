@@ -32,7 +32,7 @@ _TASK_OF = Function(
         "(address,uint8,uint8,uint16,uint16,uint16,uint64,uint64,uint64,uint64,uint256,uint256,bytes32,bytes32,bytes32)",
     ),
 )
-_TIME_OUT = Function("timeOut", ("uint256",), ())
+_TIME_OUT = Function("timeOut", ("uint256", "string"), ())
 _WITHDRAW = Function("withdraw", (), ("uint256",))
 
 
@@ -228,14 +228,15 @@ class TaskRegistry(Contract):
         (result,) = self._view(_TASK_OF, task_id)
         return build(Task, result)
 
-    def time_out(self, task_id: int, *, sender: Account) -> Receipt:
+    def time_out(self, task_id: int, reason: str, *, sender: Account) -> Receipt:
         """End a task whose deadline has passed → TimedOut.
 
         Args:
             task_id: The task.
+            reason: At most 256 bytes, such as who was away; only as good as the word of the caller.
             sender: Who signs and pays.
         """
-        return self._transact(_TIME_OUT, sender, 0, task_id)
+        return self._transact(_TIME_OUT, sender, 0, task_id, reason)
 
     def withdraw(self, *, sender: Account) -> Receipt:
         """Pay the sender its whole credit.

@@ -147,12 +147,13 @@ class TaskModel:
         self._require_reason(reason)
         self._refund(task_id, TaskStatus.FAILED)
 
-    def time_out(self, sent: Sent, task_id: int) -> None:
+    def time_out(self, sent: Sent, task_id: int, reason: str) -> None:
         task = self._task(task_id)
         if task.status not in OPEN:
             raise reverts.WrongTaskStatus(task_id, task.status)
         if sent.now <= self.deadline(task):
             raise reverts.DeadlineNotPassed(task_id, self.deadline(task))
+        self._require_reason(reason)
         self._refund(task_id, TaskStatus.TIMED_OUT)
 
     def set_concurrency(self, sent: Sent, limit: int) -> None:

@@ -122,7 +122,7 @@ class TaskPlay(Play):
         if function == "forward":
             self.forward(task_id)
         else:
-            self.act("time_out", "stranger", task_id)
+            self.act("time_out", "stranger", task_id, "away")
 
     def act(self, function: str, who: str, *arguments: object, **value: int) -> Receipt | None:
         receipt = self.both(self.registry, self.model, function, who, *arguments, **value)

@@ -14,7 +14,7 @@ from tests.contracts.machines.task_model import OPEN
 from tests.contracts.machines.task_play import RESULT, TaskPlay
 
 CONFIRMING, READY, TO_PROCESS, PROCESSING = OPEN
-RIGHT_STATUS = {"start": READY, "cancel": CONFIRMING, "begin": TO_PROCESS, "time_out": PROCESSING}
+RIGHT_STATUS = {"start": READY, "cancel": CONFIRMING, "begin": TO_PROCESS}
 
 ANYBODY = (*EXECUTORS, "requester", "requester", "stranger")
 NOTES = (b"", b"n", b"n" * 4096, b"n" * 4097)
@@ -127,7 +127,7 @@ class TaskMachine(Machine):
 
     @rule(random=CHOICES)
     def refuse(self, random: Random) -> None:
-        function = random.choice(["reject", "fail"])
+        function = random.choice(["reject", "fail", "time_out"])
         right = (CONFIRMING,) if function == "reject" else (TO_PROCESS, PROCESSING)
         task_id, reason = self.pick(random, *right), random.choice(REASONS)
         self.play.step("call", function, random.choice(ANYBODY), task_id, reason)
@@ -198,7 +198,7 @@ class TaskMachine(Machine):
         first = min(self.any(*OPEN), key=lambda task_id: model.deadline(model.tasks[task_id]), default=1)
         late, function = random.choice([(False, "forward"), (False, "time_out"), (True, "forward")])
         self.play.step("at_deadline", first, late, function)
-        self.play.step("call", "time_out", "stranger", first)
+        self.play.step("call", "time_out", "stranger", first, "away")
 
     @rule(random=CHOICES)
     def wait(self, random: Random) -> None:

@@ -369,7 +369,8 @@ class _DeadlineStream(httpcore.NetworkStream):
         return self._inner.read(max(max_bytes, _READ_SIZE), self._backend.left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._backend.left())
+        # Of bytes, httpcore would copy what is left of a piece after each part that the socket takes.
+        self._inner.write(memoryview(buffer), self._backend.left())  # type: ignore[arg-type]
 
     def close(self) -> None:
         self._inner.close()

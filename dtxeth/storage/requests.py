@@ -118,6 +118,7 @@ class RequestGate:
         self._node, self._registry, self._database, self._lock = node, file_registry, database, lock
         self._service, self._rates = service, RateLimiter(rates or Rates())
         self._recent = Recent(file_registry.chain)
+        self._swept = -1  # the time at which lapsed nonces were last forgotten
         with lock:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS request (nonce BLOB PRIMARY KEY, deadline INTEGER NOT NULL)"
@@ -169,7 +170,9 @@ class RequestGate:
     def _spend(self, nonce: bytes, deadline: int, now: int) -> None:
         with self._lock:
             try:
-                self._database.execute("DELETE FROM request WHERE deadline < ?", (now,))
+                if now != self._swept:
+                    self._database.execute("DELETE FROM request WHERE deadline < ?", (now,))
+                    self._swept = now
                 self._database.execute("INSERT INTO request VALUES (?, ?)", (nonce, deadline))
             except sqlite3.IntegrityError:
                 raise PolicyError("request seen before: sign each one with a fresh nonce") from None

@@ -17,6 +17,9 @@ from dtxeth.transport import memory_channels
 from tests.learning.parties import ACTIVE, PASSIVE, context_of, made_up_tables, run_parties, small_key_spec
 
 TABLES = made_up_tables(logistic=True, common=80, features=2)
+# a label that alice's own features nearly tell, so that her part of z varies by more than 1
+told = TABLES[ACTIVE].values.sum(axis=1)
+TABLES[ACTIVE] = replace(TABLES[ACTIVE], label=(told > np.median(told)).astype(float))
 COLD = small_key_spec(algorithm="logistic-vl", max_rounds=40, tolerance=0.005)
 WARM = COLD.model_copy(update={"warm_start": 1})
 
@@ -50,7 +53,7 @@ def parts() -> dict[str, ModelPart]:
 
 def test_a_warm_start_takes_fewer_rounds_and_never_shows_a_small_start(parts: dict[str, ModelPart]) -> None:
     cold, warm = train_from(COLD), train_from(WARM, parts)
-    assert warm[ACTIVE].report["rounds"] < cold[ACTIVE].report["rounds"]
+    assert warm[ACTIVE].report["rounds"] < cold[ACTIVE].report["rounds"] / 2
     for name, training in warm.items():
         rows = TABLES[name].take(training.ids)
         z = training.part.moments.standardise(rows.values) @ training.start

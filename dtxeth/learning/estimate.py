@@ -30,16 +30,18 @@ class Calibration:
         encrypt: One number, under the own key.
         multiply: One ciphertext by one feature, within a product of a matrix and a vector.
         decrypt: One ciphertext.
+        turn: One ciphertext by one multiplier, where sines and cosines are rotated.
     """
 
     encrypt: float
     multiply: float
     decrypt: float
+    turn: float
 
     @classmethod
     def measure(cls, key_bits: int) -> Calibration:
         """Measure, in a few seconds."""
-        from dtxeth.crypto import Encryptor, generate_keypair, matvec
+        from dtxeth.crypto import Encryptor, generate_keypair, matvec, weighted_sum
         from dtxeth.crypto.paillier import MIN_BITS
 
         key = generate_keypair(key_bits, insecure_test_key=key_bits < MIN_BITS)
@@ -48,10 +50,12 @@ class Calibration:
         random = np.random.default_rng(0)
         ciphers = encryptor.encrypt(random.integers(-(1 << 30), 1 << 30, _SAMPLE).tolist())
         features = random.integers(-(1 << 26), 1 << 26, (_SAMPLE, 4))
+        turns = random.integers(-(1 << 16), 1 << 16, (_SAMPLE, 2))
         return cls(
             encrypt=_seconds(lambda: encryptor.encrypt(range(_SAMPLE))) / _SAMPLE,
             multiply=_seconds(lambda: matvec(ciphers, features)) / features.size,
             decrypt=_seconds(lambda: key.decrypt_raw(ciphers)) / _SAMPLE,
+            turn=_seconds(lambda: weighted_sum([ciphers, ciphers], turns)) / turns.size,
         )
 
 
@@ -107,11 +111,11 @@ def estimate(
         sizes += [rows - max(1, round(tested[spec.evaluation.method] * rows))] * count
     batches = [max(1, size // (spec.batch_size or size)) for size in sizes]
     batch = [size / count for size, count in zip(sizes, batches, strict=True)]
-    per_row = 1
-    if spec.logistic and spec.sigmoid == "trigonometric":
-        per_row = 2 * spec.sigmoid_terms + 1
-    cipher = spec.key_bits // 4
     parties = len(features)
+    terms = spec.sigmoid_terms if spec.logistic and spec.sigmoid == "trigonometric" else 0
+    # a pair of ciphertexts a term; of the chain towards each other party a hop turns them, its end adds them up
+    per_row, turns = 2 * terms + 1, 4 * terms * (parties - 2) + 2 * terms
+    cipher = spec.key_bits // 4
     # who holds the key decrypts as many sums as its predecessor in the ring has features
     sent = tuple(
         int(
@@ -124,9 +128,13 @@ def estimate(
         for number, own in enumerate(features)
     )
     most = max(features)
+    # of each sum one is decrypted for the predecessor, and the own masked one re-randomised, which takes as long
     seconds = sum(
         spec.max_rounds
-        * (size * (per_row * speed.encrypt + most * speed.multiply) + 2 * most * speed.decrypt)
+        * (
+            size * (per_row * speed.encrypt + turns * speed.turn + most * speed.multiply)
+            + 2 * most * speed.decrypt
+        )
         for size in batch
     )
     views = int(spec.evaluation is not None)

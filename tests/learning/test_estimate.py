@@ -9,7 +9,7 @@ from dtxeth.learning import Policy, TaskSpec
 from dtxeth.learning.estimate import Calibration, estimate
 from tests.learning.parties import ACTIVE, PASSIVE, made_up_tables, small_key_spec, train_all
 
-FREE = Calibration(0.0, 0.0, 0.0)
+FREE = Calibration(0.0, 0.0, 0.0, 0.0)
 TABLES = made_up_tables(common=120, own=0, features=3)
 
 
@@ -17,7 +17,7 @@ TABLES = made_up_tables(common=120, own=0, features=3)
     "settings", [{}, {"evaluation": {"folds": 3}}, {"live": {"every": 3, "share": 0.25}}]
 )
 def test_bytes_are_those_that_training_sends(settings) -> None:
-    spec = small_key_spec(max_rounds=3, **settings)
+    spec = small_key_spec(**({"max_rounds": 3} | settings))
     low = Policy(min_rows=40)
     trainings = train_all(TABLES, spec, {ACTIVE: low, PASSIVE: low})
     expected = estimate(spec, 120, [3, 3], FREE)
@@ -29,10 +29,12 @@ def test_bytes_are_those_that_training_sends(settings) -> None:
 
 def test_seconds_follow_from_the_calibration() -> None:
     spec = TaskSpec(algorithm="linear-vl", id="id", label="y", max_rounds=10, batch_size=500)
-    assert estimate(spec, 1000, [2, 4], Calibration(1.0, 0.0, 0.0)).seconds == 10 * 500
-    assert estimate(spec, 1000, [2, 4], Calibration(0.0, 1.0, 1.0)).seconds == 10 * (500 * 4 + 8)
+    assert estimate(spec, 1000, [2, 4], Calibration(1.0, 0.0, 0.0, 0.0)).seconds == 10 * 500
+    assert estimate(spec, 1000, [2, 4], Calibration(0.0, 1.0, 1.0, 0.0)).seconds == 10 * (500 * 4 + 8)
+    logistic = TaskSpec(algorithm="logistic-vl", id="id", label="y", max_rounds=1, sigmoid="trigonometric")
+    assert estimate(logistic, 1000, [2, 4, 4], Calibration(0.0, 0.0, 0.0, 1.0)).seconds == 1000 * (12 + 6)
     measured = Calibration.measure(256)
-    assert min(measured.encrypt, measured.multiply, measured.decrypt) > 0
+    assert min(measured.encrypt, measured.multiply, measured.decrypt, measured.turn) > 0
 
 
 def test_leakage_and_refusals_are_named() -> None:

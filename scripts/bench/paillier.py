@@ -37,7 +37,7 @@ def main() -> None:
 
     figures, rows = {}, []
     for operation, of_engines in cases.items():
-        seconds = measure(of_engines, asked.repeats)
+        seconds = measure(of_engines, asked.repeats, asked.clock)
         ratios = {engine: seconds[engine] / seconds["dtxeth"] for engine in seconds if engine != "dtxeth"}
         figures |= {f"{operation}_vs_{engine.lower()}": round(ratio, 2) for engine, ratio in ratios.items()}
         row = [operation.replace("_", " ")]

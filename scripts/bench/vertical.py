@@ -1,6 +1,6 @@
-"""One full-batch logistic round, 455 × (15 + 15), 2048 bits, both parties, against phe.
+"""One full-batch logistic round, 455 × (15 + 15), 2048 bits, both parties, against phe; then larger tables.
 
-    python scripts/bench/vertical.py [--json FILE] [--cores N] [--repeats N]
+    python scripts/bench/vertical.py [--json FILE] [--cores N] [--repeats N] [--large]
 
 * *textbook*: gradients of single samples, as the reference system computes them: 7 encryptions a row, and one
   product, one addition and one decryption for each row and feature. Measured on a few rows and scaled to 455.
@@ -8,20 +8,28 @@
   and scaled.
 
 Both work on the same fixed-point numbers as ours does, which is kinder to phe than floats.
+
+With ``--large``, instead: rows a second of one round on tables up to 100,000 rows, half of the features at each
+party, and the most memory that a process needed, each in a process of its own.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
+import resource
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import phe.paillier as phe
-from _harness import Case, measure, options, report
+from _harness import Case, Options, measure, options, report
 from sklearn.datasets import load_breast_cancer
 
-from dtxeth.crypto import CipherVector, Encryptor, generate_keypair, matvec
+from dtxeth.crypto import CipherVector, Encryptor, generate_keypair, matvec, set_jobs
 from dtxeth.learning import fixedpoint
 from dtxeth.learning.journal import MemoryJournal
 from dtxeth.learning.ring import Ring
@@ -32,12 +40,24 @@ from dtxeth.transport import memory_channels
 
 ROWS, FEATURES, BITS, PRECISION = 455, 15, 2048, 24
 TEXTBOOK_ROWS, PHE_ROWS = 2, 20
+LARGE = (1_000, 10), (1_000, 100), (10_000, 10), (10_000, 100), (100_000, 10)
+ONE = "--one"
 PARTIES = ("active", "passive")
 
 
 def main() -> None:
     """Measure and report."""
-    asked = options(__doc__ or "", repeats=3)
+    if sys.argv[1:2] == [ONE]:
+        print(json.dumps(_large_round(*map(int, sys.argv[2:]))))
+        return
+    large = "--large" in sys.argv
+    if large:
+        sys.argv.remove("--large")
+    asked = options(__doc__ or "", repeats=3, cores=2 if large else 1)
+    if large:
+        _report_large(asked)
+        return
+    set_jobs(asked.cores)
     values = load_breast_cancer().data[:ROWS]
     values = (values - values.mean(axis=0)) / values.std(axis=0)
     encoded = fixedpoint.encode(values, PRECISION)
@@ -53,6 +73,7 @@ def main() -> None:
         | {"phe sums": _phe_sums()}
         | {f"stage {name}": Case(run) for name, run in _stages(shares[0], encoded[:, :FEATURES]).items()},
         asked.repeats,
+        asked.clock,
     )
     ours = seconds["ours"]
     textbook = ROWS * seconds["textbook"]
@@ -79,15 +100,46 @@ def main() -> None:
     report(title, ["", "ms", "× ours"], rows, figures, asked.json)
 
 
+def _report_large(asked: Options) -> None:
+    rows, figures = [], {}
+    for size, features in LARGE:
+        command = [sys.executable, __file__, ONE, str(size), str(features), str(asked.cores)]
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        seconds, peak = json.loads(ran.stdout)
+        cells = [f"{size:,} × {features}", f"{seconds:,.1f}", f"{size / seconds:,.0f}"]
+        rows.append([*cells, f"{size * features / seconds:,.0f}", f"{peak:,.0f}"])
+        figures[f"{size}x{features}"] = {
+            "seconds": round(seconds, 2),
+            "rows_per_second": round(size / seconds, 1),
+            "peak_mib": round(peak),
+        }
+    title = f"One round of both parties, {BITS} bits, {asked.cores} cores"
+    columns = ["rows × features", "s", "rows/s", "cells/s", "peak MiB"]
+    report(title, columns, rows, figures, asked.json)
+
+
+def _large_round(rows: int, features: int, cores: int) -> tuple[float, float]:
+    """Return the seconds of one round, and the peak memory of this process and its largest worker, in MiB."""
+    set_jobs(cores)
+    random = np.random.default_rng(1)
+    encoded = fixedpoint.encode(random.standard_normal((rows, features)), PRECISION)
+    run = _round(Link(0.25), random.standard_normal((2, rows)), encoded)
+    began = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - began
+    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return seconds, sum(usage) / 1024
+
+
 def _round(link: Link, shares: np.ndarray, encoded: np.ndarray) -> Callable[[], None]:
     """Return one round of the real protocol, the parties as threads over channels in memory."""
-    numbers = itertools.count()
+    features, numbers = encoded.shape[1] // 2, itertools.count()
     channels = memory_channels(PARTIES)
     keys = [generate_keypair(BITS) for _ in PARTIES]
     public = tuple(key.public_key for key in keys)
     protocols = [
         GradientProtocol(
-            Ring(channels[name], PARTIES, public, (FEATURES, FEATURES), key, PARTIES[0]),
+            Ring(channels[name], PARTIES, public, (features, features), key, PARTIES[0]),
             link,
             PRECISION,
             TaskSecrets(bytes(32), b"bench"),
@@ -95,7 +147,7 @@ def _round(link: Link, shares: np.ndarray, encoded: np.ndarray) -> Callable[[], 
         )
         for name, key in zip(PARTIES, keys, strict=True)
     ]
-    halves = encoded[:, :FEATURES], encoded[:, FEATURES:]
+    halves = encoded[:, :features], encoded[:, features : 2 * features]
 
     def run() -> None:
         number = next(numbers)

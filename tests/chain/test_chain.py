@@ -148,6 +148,26 @@ def test_threads_share_an_account(each_contracts: Contracts, accounts: list[Acco
     assert each_contracts.key_registry.key_of(accounts[0].address) == (b"\2" * 32, 20)
 
 
+@pytest.mark.anvil
+def test_two_processes_share_an_account(
+    anvil: str, anvil_contracts: Contracts, accounts: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one sends after this one has looked at the nonce: it is numbered anew, and sent once."""
+    chain, poor = anvil_contracts.chain, Account.create().address
+    honest = chain.nonce
+    with open_chain(anvil) as other:
+
+        def overtaken(address: str) -> int:
+            nonce = honest(address)
+            monkeypatch.setattr(chain, "nonce", honest)
+            other.transact(accounts[0], Call(poor, b""), 1)
+            return nonce
+
+        monkeypatch.setattr(chain, "nonce", overtaken)
+        chain.transact(accounts[0], Call(poor, b""), 2)
+    assert chain.balance(poor) == 3
+
+
 def test_nothing_behind_the_url() -> None:
     with pytest.raises(ChainUnavailableError, match=r"no chain answers at http://127\.0\.0\.1:9 ") as caught:
         open_chain("http://user:secret@127.0.0.1:9/key")

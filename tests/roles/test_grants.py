@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtxeth.errors import CryptoError
+from dtxeth.learning.mpc.network import Network
 from dtxeth.learning.policy import Policy
 from dtxeth.roles import grants
 
@@ -24,7 +25,7 @@ LIMITS = st.builds(
     show_scores=st.booleans(),
     row_key=st.none() | KEYS,
 )
-GOOD = [1, 0.5, 1, False, 256, None, False, False, None]
+GOOD = [1, 0.5, 1, False, 256, None, False, False, None, None]
 
 
 @given(KEYS, LIMITS)
@@ -52,7 +53,7 @@ def test_the_limits_that_the_bad_ones_start_from_are_good() -> None:
         *((place, bad) for place in (3, 6, 7) for bad in (None, 1, "no")),
         *((4, bad) for bad in (-1, 257, None)),
         *((5, bad) for bad in (0.0, -1.0, float("nan"), "1")),
-        *((8, bad) for bad in (b"", bytes(31), bytes(33), "k" * 32)),
+        *((place, bad) for place in (8, 9) for bad in (b"", bytes(31), bytes(33), "k" * 32)),
     ],
 )
 def test_an_impossible_limit_is_refused(place: int, value: object) -> None:
@@ -69,7 +70,10 @@ def test_limits_of_another_shape_are_refused(limits: object) -> None:
 def test_a_grant_fits_the_chain() -> None:
     """256 bytes of wrapped key on chain, of which HPKE takes 48."""
     largest = Policy(min_rows=2**63, max_tasks=2**63, max_epsilon=1.0, row_key=bytes(32))
-    assert len(grants.pack(bytes(32), largest)) <= 256 - 48
+    program = Network(program="ab" * 32)
+    packed = grants.pack(bytes(32), largest, program)
+    assert len(packed) <= 256 - 48
+    assert grants.unpack(packed)[1].programs == frozenset({"ab" * 32})
 
 
 @given(st.binary(max_size=80))

@@ -28,7 +28,8 @@ from dtxeth.cli.task_report import report
 from dtxeth.cli.task_settings import task_settings
 from dtxeth.errors import ConfigError
 from dtxeth.learning import TaskSpec
-from dtxeth.roles import MemberNetwork, Task, TrainedModel, listing
+from dtxeth.roles import Deadlines, MemberNetwork, Task, TrainedModel, listing
+from dtxeth.roles.requester import DAY
 
 app = typer.Typer(
     name="task", no_args_is_help=True, help="Tasks: train, predict, wait, list, show, cancel, time out."
@@ -39,6 +40,9 @@ app.command()(report)
 Number = Annotated[int, typer.Argument(help="Number of the task.")]
 Files = Annotated[list[str], typer.Option("--file", help="File id; once for each party.")]
 Reward = Annotated[int, typer.Option(help="Wei to lock in escrow for the executors.")]
+ConfirmWithin = Annotated[int, typer.Option(help="Seconds for owners to authorise and executors to confirm.")]
+StartWithin = Annotated[int, typer.Option(help="Seconds to start the task then.")]
+FinishWithin = Annotated[int, typer.Option(help="Seconds for the executors to report then.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Publish only; `dtxeth task wait` goes on.")]
 
 
@@ -90,6 +94,9 @@ def train(
         typer.Option(help="With --dry-run: features of each file, once a file, the label's first."),
     ] = None,
     reward: Reward = 0,
+    confirm_within: ConfirmWithin = DAY,
+    start_within: StartWithin = DAY,
+    finish_within: FinishWithin = DAY,
     no_wait: NoWait = False,
     home: Home = DEFAULT_HOME,
     json: Json = False,
@@ -109,7 +116,14 @@ def train(
             None if executor is None else [network.node_named(name, "executor").address for name in executor]
         )
         task = network.requester(requester).train(
-            algorithm, files=file, id=id, label=label, executors=executors, reward=reward, **settings
+            algorithm,
+            files=file,
+            id=id,
+            label=label,
+            executors=executors,
+            reward=reward,
+            deadlines=Deadlines(confirm_within, start_within, finish_within),
+            **settings,
         )
         _finish(network, task, no_wait, json)
 

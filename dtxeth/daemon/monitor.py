@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any, Final
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -19,11 +20,17 @@ from starlette.types import ASGIApp
 from dtxeth.chain.abi import Call
 from dtxeth.chain.receipt import Receipt
 from dtxeth.errors import ChainError
-from dtxeth.roles import StorageNode
+from dtxeth.learning.progress import Step
+from dtxeth.roles import Executor, StorageNode
 from dtxeth.roles.actor import Actor
 from dtxeth.roles.network import Network
 from dtxeth.web.guard import Guard
 from dtxeth.web.limits import Limits
+
+log = structlog.get_logger(__name__)
+
+MODEL: Final = "model"
+"""Stage of a training that makes the model, not one of its evaluation."""
 
 STUCK_SECONDS: Final = 120.0
 """A node whose workers have not come to an end for so long is not healthy: a step takes seconds."""
@@ -41,10 +48,16 @@ class Monitor(Collector):
     def __init__(self, network: Network, actor: Actor, role: str) -> None:
         self._network, self._actor, self._role = network, actor, role
         self._transactions = self._gas = 0
+        self._tasks: dict[int, dict[str, int]] = {}
         network.chain.on_transaction = self._count
+        network.on_progress = self._follow
 
     def health(self) -> dict[str, Any]:
-        """The state in short; ``status`` is ``ok``, ``chain away`` or ``stuck``."""
+        """The state in short; ``status`` is ``ok``, ``chain away`` or ``stuck``.
+
+        An executor names the ``tasks`` that it trained since its start: the ``first`` round that it did, the ``rounds``
+        done and the ``most``.
+        """
         head = self._head()
         idle = time.monotonic() - self._network.seen_at
         status = "chain away" if head is None else "stuck" if idle > STUCK_SECONDS else "ok"
@@ -55,9 +68,11 @@ class Monitor(Collector):
             "account": self._actor.address,
             "version": version("dtxeth"),
             "chain_id": self._network.chain.chain_id,
+            "now": None if head is None else int(head["timestamp"], 16),
             "block": None if head is None else int(head["number"], 16),
             "lag": None if head is None else round(time.time() - int(head["timestamp"], 16)),
             "busy": self._actor.busy,
+            **self._training(),
         }
 
     def describe(self) -> Iterable[Metric]:
@@ -85,6 +100,9 @@ class Monitor(Collector):
         )
         yield _gauge("index_block", "Number of the newest block that was read.", self._network.index.block)
         yield _gauge("balance_wei", "Of the account.", chain.balance(self._actor.address))
+        if isinstance(self._actor, Executor):
+            sent = self._actor.bytes_to_peers
+            yield CounterMetricFamily("dtxeth_peer_bytes", "Sent to other executors.", value=sent)
         if isinstance(self._actor, StorageNode):
             status = self._actor.service.status()
             pledge = self._network.contracts.node_registry.pledge_of(self._actor.address)
@@ -98,6 +116,19 @@ class Monitor(Collector):
             return self._network.chain.block("latest")
         except ChainError:
             return None
+
+    def _training(self) -> dict[str, Any]:
+        if not isinstance(self._actor, Executor):
+            return {}
+        return {"tasks": dict(self._tasks), "bytes_to_peers": self._actor.bytes_to_peers}
+
+    def _follow(self, task_id: int, step: Step) -> None:
+        if step.stage != MODEL:
+            return
+        known = self._tasks.setdefault(task_id, {"first": step.rounds})
+        if step.rounds == known["first"]:
+            log.info("a task trains", task=task_id, round=step.rounds, of=step.most)
+        known |= {"rounds": step.rounds, "most": step.most}
 
     def _count(self, call: Call, receipt: Receipt) -> None:
         self._transactions += 1

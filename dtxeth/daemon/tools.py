@@ -66,7 +66,8 @@ def init_jsipfs(program: Path, repo: Path, port: int) -> None:
             words = made.stderr.strip().splitlines() or ["no word"]
             raise ConfigError(f"{program} init failed: {words[-1]}; install it anew")
     config = json.loads((repo / "config").read_text(encoding="utf-8"))
-    config["Addresses"] |= {"Swarm": [], "RPC": f"/ip4/{LOOPBACK}/tcp/{port}"}
+    addresses = {"Swarm": [], "API": f"/ip4/{LOOPBACK}/tcp/{port}", "RPC": f"/ip4/{LOOPBACK}/tcp/0"}
+    config["Addresses"] |= addresses
     (repo / "config").write_text(json.dumps(config), encoding="utf-8")
 
 

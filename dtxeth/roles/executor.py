@@ -56,6 +56,7 @@ class Executor(FileOwner):
         vault: What it keeps.
         transport: Connects it with the other executors of its tasks.
         site: Where its SPU listens for three-party networks, and the programs that its owner has approved.
+        bytes_to_peers: Length of all frames that were sent in sessions that have ended.
         on_trained: Told of every training of this executor's, its secrets included; for simulations that compare
             the model with its plaintext twin.
     """
@@ -76,6 +77,7 @@ class Executor(FileOwner):
         self.home = home
         key = account.encryption_key(network.chain.chain_id, purpose="executor").private_bytes_raw()
         self.vault = Vault(home, key)
+        self.bytes_to_peers = 0
         self.on_trained: Callable[[int, Training], None] | None = None
         self._invitations = Inbox(network.index, PartyInvited, executor=self.address)
         self._runs: dict[int, Run] = {}

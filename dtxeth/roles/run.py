@@ -148,6 +148,8 @@ class Run:
                 if not self._left:
                     self.channel.abort(type(error).__name__)
                 raise
+            finally:
+                self.executor.bytes_to_peers += self.channel.bytes_sent
 
     def _open(self) -> Channel:
         # A peer that crashed has until the task's deadline to come back.

@@ -71,7 +71,7 @@ def test_an_owner_has_to_name_networks_and_programs() -> None:
         Policy().admit(plain, "lab", 0)
     named = Policy(honest_majority=True)
     named.admit(plain, "lab", 0)
-    with pytest.raises(PolicyError, match="program abab.* not among those"):
+    with pytest.raises(PolicyError, match=r"program abab.* not among those"):
         named.admit(program, "lab", 0)
     Policy(honest_majority=True, programs=frozenset({"ab" * 32})).admit(program, "lab", 0)
 
@@ -131,7 +131,9 @@ def test_the_twin_fits_diabetes_as_scikit_learn_does(optimiser: str, rate: float
         return float(np.sqrt(np.mean((predicted - target[test]) ** 2)))
 
     ours = rmse(predict_plain(network, state, values[test]))
-    theirs = MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", learning_rate_init=0.01, max_iter=2000, random_state=0)
+    theirs = MLPRegressor(
+        hidden_layer_sizes=(8,), activation="tanh", learning_rate_init=0.01, max_iter=2000, random_state=0
+    )
     linear = LinearRegression().fit(values[train], target[train])
     assert ours <= 1.05 * rmse(linear.predict(values[test]))
     assert ours <= 1.05 * rmse(theirs.fit(values[train], target[train]).predict(values[test]))

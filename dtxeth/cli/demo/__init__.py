@@ -1,6 +1,7 @@
 """``dtxeth demo``: the whole story, end to end, on the embedded defaults.
 
-``dtxeth demo heal`` tells of the storage in it, ``dtxeth demo parties`` of the learning.
+``dtxeth demo heal`` tells of the storage in it, ``dtxeth demo parties`` of the learning, and ``dtxeth demo network``
+of a network of many processes.
 """
 
 from __future__ import annotations
@@ -106,6 +107,33 @@ def parties(
         story = Parties(network, Path(folder), out, np.random.default_rng(seed))
         story.learn(rounds, plot)
         story.learn_a_network()
+    _end(story.report, report, began)
+
+
+@app.command()
+def network(
+    rounds: Annotated[int, typer.Option(help="Rounds of the training.", min=8)] = 16,
+    seed: Annotated[int, typer.Option(help="Who lacks which row; never of a secret.")] = 7,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder that keeps everything; by default a temporary one.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+) -> None:
+    """Watch many processes do the job by commands alone: some are killed, come back, and all ends right."""
+    from dtxeth.cli.demo.network import NetworkStory
+
+    began = time.monotonic()
+    if report is not None:
+        require_folder(report)
+    with tempfile.TemporaryDirectory(prefix="dtxeth-demo-") as folder:
+        story = NetworkStory(home or Path(folder), out, np.random.default_rng(seed), rounds)
+        try:
+            story.start()
+            story.learn()
+            story.refund()
+        finally:
+            story.stop()
+        story.compare()
     _end(story.report, report, began)
 
 

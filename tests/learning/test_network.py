@@ -91,10 +91,11 @@ def test_gradients_are_the_slopes_of_the_loss(activation: str, last: dict[str, A
 
     def loss() -> float:
         out = layers.predict(NumPy, network, tuple(state), x)
-        if network.logistic:
-            fit = -np.mean(y * np.log(out) + (1 - y) * np.log(1 - out))
-        else:
-            fit = np.mean((out - y) ** 2) / 2
+        fit = (
+            -np.mean(y * np.log(out) + (1 - y) * np.log(1 - out))
+            if network.logistic
+            else np.mean((out - y) ** 2) / 2
+        )
         return float(fit + network.l2 / 2 * sum((weight**2).sum() for weight in state[::2]))
 
     moved = layers.step(NumPy, network, tuple(state), x, y, 1.0)

@@ -35,7 +35,7 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
             a party. Each column has one holder; the first party holds the label too. By default two parties have
             half of the columns each.
         learning_rate: Step length of plain gradient descent; by default every party steps by its local curvature.
-        momentum: Heavy-ball momentum.
+        momentum: Heavy-ball momentum; by default steps are accelerated.
         l1: Weight of the absolute values of the coefficients on standardised columns.
         l2: Weight of half of their squares.
         batch_size: Least rows in a batch of the fixed partition; by default all rows are one.
@@ -60,7 +60,7 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
         *,
         columns: Columns | None = None,
         learning_rate: float | None = None,
-        momentum: float = 0.7,
+        momentum: float | None = None,
         l1: float = 0.0,
         l2: float = 0.01,
         batch_size: int | None = None,

@@ -85,11 +85,11 @@ class Learner:
         start: Matrix | None = None,
     ) -> None:
         self.link = Link.of(spec)
-        self._start = self._weights = start_weights(values, secrets) if start is None else start
+        self._start = self._point = start_weights(values, secrets) if start is None else start
         self._intercept = target is not None and bool(self.link.amplitudes)
         if self._intercept:
             values = np.column_stack([values, np.ones(len(values))])
-            self._start = self._weights = np.append(self._start, 0.0)
+            self._start = self._point = np.append(self._start, 0.0)
         self.values = values
         self.encoded = fixedpoint.encode(values, spec.precision)
         self.batches = partition(len(values), spec.batch_size)
@@ -99,31 +99,31 @@ class Learner:
 
     def score(self, rows: slice) -> Matrix:
         """Return this party's part of z for a batch."""
-        return np.asarray(self.values[rows] @ self._weights, dtype=np.float64)
+        return np.asarray(self.values[rows] @ self._point, dtype=np.float64)
 
     def learn(self, mean: Matrix) -> bool:
         """Step, given the mean gradient of the data term; return whether the gradient is below tolerance."""
-        gradient = self._optimiser.gradient(self._weights, mean)
-        self._weights = self._optimiser.step(self._weights, gradient)
+        gradient = self._optimiser.gradient(self._point, mean)
+        self._point = self._optimiser.step(self._point, gradient)
         return bool(np.linalg.norm(gradient) < self._tolerance)
 
     def state(self) -> dict[str, Any]:
         """Return all that changes from round to round."""
         return {
-            "weights": self._weights.tolist(),
+            "point": self._point.tolist(),
             "converged": self.converged,
             "optimiser": self._optimiser.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what :meth:`state` returned."""
-        self._weights = np.array(state["weights"], dtype=np.float64)
+        self._point = np.array(state["point"], dtype=np.float64)
         self.converged = state["converged"]
         self._optimiser.restore(state["optimiser"])
 
     def fit(self, rounds: int, resumed: int = 0, prepared: float = 0.0) -> Fit:
         """Return the outcome."""
-        weights, intercept = self._weights, 0.0
+        weights, intercept = self._optimiser.weights(self._point), 0.0
         if self._intercept:
             weights, intercept = weights[:-1], float(weights[-1])
         return Fit(self._start, weights, intercept, rounds, self.converged, resumed, prepared)

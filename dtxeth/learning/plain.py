@@ -42,24 +42,39 @@ def train_plain(
     edges = [rows * block // blocks for block in range(blocks + 1)]
     now = [np.array(w, dtype=np.float64) for w in starts]
     before = [w.copy() for w in now]
+    accelerated = spec.momentum is None and spec.learning_rate is None and spec.batch_size is None
+    inertia = 0.7 if spec.momentum is None else spec.momentum
+    reach = 1.332 if accelerated else 2.0
+    ages = [1.0] * parties
+    models = [w.copy() for w in now]
     for number in range(spec.max_rounds if rounds is None else rounds):
         low, high = edges[number % blocks], edges[number % blocks + 1]
         error = slope * sum(x[low:high] @ w for x, w in zip(scaled, now, strict=True)) - goal[low:high]
         after, norms = [], []
-        for x, w, old, hessian in zip(scaled, now, before, hessians, strict=True):
+        for i, (x, w, old, hessian) in enumerate(zip(scaled, now, before, hessians, strict=True)):
             descent = x[low:high].T @ error / (high - low) + spec.l2 * w
             norms.append(float(np.sqrt(descent @ descent)))
-            moved = w + spec.momentum * (w - old)
+            moved = w if accelerated else w + inertia * (w - old)
             if spec.learning_rate is None and spec.l1 == 0:
-                after.append(moved - 2 / parties * np.linalg.lstsq(hessian, descent, rcond=None)[0])
-                continue
-            rate = spec.learning_rate or 2 / parties / np.linalg.norm(hessian, 2)
-            moved = moved - rate * descent
-            after.append(moved - np.clip(moved, -rate * spec.l1, rate * spec.l1))
+                moved = moved - reach / parties * np.linalg.lstsq(hessian, descent, rcond=None)[0]
+            else:
+                rate = spec.learning_rate or reach / parties / np.linalg.norm(hessian, 2)
+                moved = moved - rate * descent
+                moved = moved - np.clip(moved, -rate * spec.l1, rate * spec.l1)
+            move, models[i] = moved - models[i], moved
+            if not accelerated:
+                after.append(moved)
+            elif descent @ move > 0:
+                ages[i] = 1.0
+                after.append(moved)
+            else:
+                older = (1 + np.sqrt(1 + 4 * ages[i] ** 2)) / 2
+                after.append(moved + (ages[i] - 1) / older * move)
+                ages[i] = older
         before, now = now, after
         if rounds is None and max(norms) < spec.tolerance:
             break
-    return now
+    return models
 
 
 def retrace(

@@ -135,7 +135,9 @@ def train(
             note_rows(plan.design.table.ids)
         # only tests get a spec past validation that names a shorter key
         test_key = spec.key_bits < MIN_BITS
-        key = generate_keypair(spec.key_bits, insecure_test_key=test_key, seed=secrets.derive(64, "key"))
+        key = generate_keypair(
+            spec.key_bits, insecure_test_key=test_key, seed=secrets.derive(64, "key", channel.name)
+        )
         features = tuple(columns[party].features for party in parties)
         ring = Ring(channel, parties, exchange_keys(channel, parties, key), features, key, active)
         model, folds = plan.run(ring, secrets, progress, warm, journal)

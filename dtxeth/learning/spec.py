@@ -44,8 +44,9 @@ class TaskSpec(BaseModel):
     kind: Literal["train", "predict"] = "train"
     learning_rate: float | None = Field(default=None, gt=0, le=100)
     """Step length of plain gradient descent; ``None``: every party steps by its local curvature."""
-    momentum: float = Field(default=0.7, ge=0, lt=1)
-    """Heavy-ball momentum, applied by every party to its own weights."""
+    momentum: float | None = Field(default=None, ge=0, lt=1)
+    """Heavy-ball momentum, applied by every party to its own weights; ``None``: accelerated steps, or 0.7 beside
+    a learning rate and with mini-batches."""
     l1: float = Field(default=0.0, ge=0, le=1e3)
     l2: float = Field(default=0.01, ge=0, le=1e3)
     batch_size: int | None = Field(default=None, ge=1, le=2**31)

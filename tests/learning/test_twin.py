@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score, root_mean_squared_error
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.preprocessing import StandardScaler
 
 from dtxeth.crypto.paillier import generate_keypair
 from dtxeth.learning.learner import Fit
 from dtxeth.learning.ring import Ring
 from dtxeth.learning.secrets import TaskSecrets
+from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.twin import fit_twin
 from dtxeth.learning.vertical import fit
 from dtxeth.transport import memory_channels
@@ -95,3 +100,43 @@ def test_three_encrypted_rounds_of_a_fold_equal_the_twin(names: str, settings: d
         assert seen[name].rounds == looked[name]
         assert twins[name].intercept == fits[name].intercept
     assert (fits["b"].intercept != 0) == (spec.sigmoid == "trigonometric")
+
+
+@pytest.mark.parametrize("parties", [3, 5])
+@pytest.mark.parametrize("logistic", [True, False])
+def test_five_folds_are_as_good_as_scikit_learn_on_the_same_folds(logistic: bool, parties: int) -> None:
+    data = DATA if logistic else load_diabetes()
+    label = data.target.astype(float)
+    spec = (
+        TaskSpec(algorithm="logistic-vl", sigmoid="trigonometric", id="id", label="y")
+        if logistic
+        else TaskSpec(algorithm="linear-vl", id="id", label="y")
+    )
+    names = "abcde"[:parties]
+    secrets = {name: TaskSecrets(name.encode() * 32, b"task") for name in names}
+    ours, theirs = [], []
+    splitter = StratifiedKFold if logistic else KFold
+    for train, test in splitter(5, shuffle=True, random_state=0).split(data.data, label):
+        scaler = StandardScaler().fit(data.data[train])
+        known, asked = scaler.transform(data.data[train]), scaler.transform(data.data[test])
+        columns = dict(zip(names, np.array_split(known, parties, axis=1), strict=True))
+        mean, deviation = label[train].mean(), label[train].std()
+        target = label[train] - 0.5 if logistic else (label[train] - mean) / deviation
+        fits = fit_twin(columns, "a", target, spec, secrets)
+        z = asked @ np.concatenate([fits[name].weights for name in names]) + fits["a"].intercept
+        if logistic:
+            pooled = LogisticRegression().fit(known, label[train])
+            best = pooled.decision_function(asked)
+            truth = label[test]
+            ours.append((roc_auc_score(truth, z), np.mean((z > 0) == truth)))
+            theirs.append((roc_auc_score(truth, best), np.mean((best > 0) == truth)))
+        else:
+            pooled = LinearRegression().fit(known, label[train])
+            ours.append(root_mean_squared_error(label[test], mean + deviation * z))
+            theirs.append(root_mean_squared_error(label[test], pooled.predict(asked)))
+    if logistic:
+        (auc, accuracy), (best_auc, best_accuracy) = np.mean(ours, axis=0), np.mean(theirs, axis=0)
+        assert auc > best_auc - 0.003
+        assert accuracy > best_accuracy - 0.01
+    else:
+        assert np.mean(ours) < 1.005 * np.mean(theirs)

@@ -34,6 +34,8 @@ TABLES = made_up_tables(common=120, features=3)
 CLASSES = made_up_tables(logistic=True, common=120, features=3)
 LOW = {name: Policy(min_rows=40, leave_one_out=True) for name in (ACTIVE, PASSIVE)}
 
+SECRETS = {name: name.encode().ljust(32) for name in (ACTIVE, PASSIVE)}
+
 
 def report_of(trainings: dict[str, Training]) -> dict:
     """The requester's report, whose hash both parties put into the same result."""
@@ -52,7 +54,7 @@ def pooled(tables: dict[str, Table], ids) -> tuple[np.ndarray, np.ndarray]:
 
 def test_folds_are_as_good_as_scikit_learn_on_the_same_folds() -> None:
     spec = small_key_spec(evaluation={"folds": 3}, max_rounds=40, l2=0.0)
-    trainings = train_all(TABLES, spec, LOW)
+    trainings = train_all(TABLES, spec, LOW, secrets=SECRETS)
     report = report_of(trainings)["evaluation"]
     tested, ids = trainings[ACTIVE].tested, trainings[ACTIVE].ids
     assert tested == trainings[PASSIVE].tested
@@ -71,8 +73,8 @@ def test_folds_are_as_good_as_scikit_learn_on_the_same_folds() -> None:
 
 
 def test_stratified_folds_of_classes() -> None:
-    spec = small_key_spec(algorithm="logistic-vl", evaluation={"folds": 2}, max_rounds=12)
-    trainings = train_all(CLASSES, spec, LOW)
+    spec = small_key_spec(algorithm="logistic-vl", evaluation={"folds": 2}, max_rounds=25)
+    trainings = train_all(CLASSES, spec, LOW, secrets=SECRETS)
     report = report_of(trainings)["evaluation"]
     tested, ids = trainings[ACTIVE].tested, trainings[ACTIVE].ids
     positives = [pooled(CLASSES, rows)[1].sum() for rows in tested]
@@ -84,7 +86,7 @@ def test_stratified_folds_of_classes() -> None:
     for rows, fold in zip(tested, report["folds"], strict=True):
         model = LogisticRegression().fit(*pooled(CLASSES, [row for row in ids if row not in rows]))
         values, truth = pooled(CLASSES, rows)
-        assert fold["auc"] > roc_auc_score(truth, model.decision_function(values)) - 0.02
+        assert fold["auc"] > roc_auc_score(truth, model.decision_function(values)) - 0.03
     assert report["roc"][0] == [0.0, 0.0]
     assert report["roc"][-1] == [1.0, 1.0]
 
@@ -120,7 +122,14 @@ def test_live_evaluation_keeps_the_best_round_and_stops_early() -> None:
     trainings = run_parties(
         {
             name: lambda name=name: train(
-                channels[name], ACTIVE, tables[name], spec, LOW[name], context_of(tables), steps.append
+                channels[name],
+                ACTIVE,
+                tables[name],
+                spec,
+                LOW[name],
+                context_of(tables),
+                steps.append,
+                SECRETS[name],
             )
             for name in tables
         }
@@ -180,14 +189,13 @@ def test_an_owner_may_let_scores_be_shown() -> None:
 
 
 def test_a_column_that_is_constant_without_one_fold() -> None:
-    secrets = {name: name.encode().ljust(32) for name in TABLES}
     spec = small_key_spec(evaluation={"folds": 2, "shuffle": False}, max_rounds=1)
     bob = TABLES[PASSIVE]
-    ids = train_all(TABLES, spec.model_copy(update={"evaluation": None}), LOW, secrets=secrets)[PASSIVE].ids
+    ids = train_all(TABLES, spec.model_copy(update={"evaluation": None}), LOW, secrets=SECRETS)[PASSIVE].ids
     values = bob.values.copy()
     values[[bob.ids.index(row) for row in ids[60:]], 1] = 7.0
     tables = TABLES | {PASSIVE: replace(bob, values=values)}
-    outcome = train_all(tables, spec, LOW, secrets=secrets)
+    outcome = train_all(tables, spec, LOW, secrets=SECRETS)
     with pytest.raises(DataError, match="column 'bob 1' has the same value in all 60 rows of fold 1"):
         raise outcome[PASSIVE]
 
@@ -260,9 +268,8 @@ def test_a_fold_that_fails_ends_the_task_everywhere(monkeypatch: pytest.MonkeyPa
 
 def test_folds_in_processes_of_their_own_find_the_same() -> None:
     spec = small_key_spec(evaluation={"folds": 3}, max_rounds=2)
-    secrets = {name: name.encode().ljust(32) for name in TABLES}
     threads, processes = (
-        train_all(TABLES, spec, LOW, secrets=secrets, isolated=isolated) for isolated in (False, True)
+        train_all(TABLES, spec, LOW, secrets=SECRETS, isolated=isolated) for isolated in (False, True)
     )
     assert processes[ACTIVE].tested == threads[ACTIVE].tested
     ours, theirs = (report_of(trainings)["evaluation"]["folds"] for trainings in (threads, processes))

@@ -22,13 +22,6 @@ LIVE = 'live={"every": 2, "share": 0.05}'
 @pytest.mark.usefixtures("brief")
 def test_a_model_is_evaluated_and_drawn(dtxeth: Command, place: Place) -> None:
     given = [part for file in place.files for part in ("--file", file)]
-    plain = dtxeth("task", "train", "logistic-vl", *given, *TRAIN, "--home", place.home, "--json").json
-    assert "report" not in plain
-    unreported = dtxeth("task", "report", plain["task"], "--as", "lab", "--home", place.home)
-    assert unreported.err.startswith(
-        "error: task 1 was not evaluated: train with evaluation or live settings"
-    )
-
     bad = dtxeth("task", "train", "logistic-vl", *given, *TRAIN, "--evaluate", "folds", "--home", place.home)
     assert bad.err == "error: evaluation 'folds' is not folds:5, split:0.2 or leave-one-out\n"
     task = dtxeth(
@@ -92,6 +85,8 @@ def test_parts_are_shown_exported_imported_and_started_from(
     home = ("--home", place.home)
     given = [part for file in place.files for part in ("--file", file)]
     task = dtxeth("task", "train", "logistic-vl", *given, *TRAIN, *home, "--json").json["task"]
+    unreported = dtxeth("task", "report", task, "--as", "lab", *home)
+    assert unreported.err.startswith(f"error: task {task} was not evaluated: train with evaluation or live")
     rows = dtxeth("part", "coefficients", task, "--executor", "executor1", *home, "--json").json
     others = dtxeth("part", "coefficients", task, "--executor", "executor2", *home, "--json").json
     assert {row["feature"] for row in rows} == {"age", "weight"}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dtxeth.learning import fixedpoint
 from dtxeth.learning.learner import Fit, Learner, check_headroom
+from dtxeth.learning.privacy import Mechanism
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.sigmoid import ROTATION
 from dtxeth.learning.spec import TaskSpec
@@ -61,15 +62,22 @@ def fit_twin(
     parties = sorted(values)
     for party in parties:
         check_headroom(values[party], spec, len(parties), spec.key_bits)
+    learners = {
+        p: Learner(values[p], target if p == active else None, spec, len(parties), secrets[p])
+        for p in parties
+    }
+    mechanism = Mechanism.of(spec, [values[p].shape[1] for p in parties], len(learners[active].batches))
+    if mechanism is not None:
+        for learner in learners.values():
+            learner.encoded = mechanism.clip_rows(learner.encoded)
     twin = _Twin(
         parties,
-        {
-            p: Learner(values[p], target if p == active else None, spec, len(parties), secrets[p])
-            for p in parties
-        },
+        learners,
         spec.precision,
         moduli or dict.fromkeys(parties, (1 << spec.key_bits) - 1),
         masks or (lambda party, number, count, n: secrets[party].integers(count, n, "twin mask", number)),
+        mechanism,
+        secrets,
     )
     done, ended = 0, False
     while not ended:
@@ -92,6 +100,8 @@ class _Twin:
     precision: int
     moduli: Mapping[str, int]
     masks: Masks
+    mechanism: Mechanism | None = None
+    secrets: Mapping[str, TaskSecrets] = field(default_factory=dict, repr=False)
 
     def learn(self, number: int, party: str, mean: Matrix) -> bool:
         return self.learners[party].learn(mean)
@@ -108,7 +118,10 @@ class _Twin:
             share = link.slope * part
             if party in goals:
                 share = share - goals[party][rows]
-            total = total + np.array(fixedpoint.encode_residual(share, self.precision, scale), dtype=object)
+            encoded = fixedpoint.encode_residual(share, self.precision, scale)
+            if self.mechanism is not None:
+                encoded = self.mechanism.clip_share(encoded)
+            total = total + np.array(encoded, dtype=object)
         return {
             party: self._mean(number, party, total + self._waves(party, z), rows, scale + self.precision)
             for party in self.parties
@@ -141,6 +154,9 @@ class _Twin:
         masks = self.masks(party, number, len(sums), n)
         shift = fixedpoint.dropped_bits(len(residual), scale)
         masked = [(total + mask) % n for total, mask in zip(sums, masks, strict=True)]
+        if self.mechanism is not None:
+            # no ciphertexts here that the noise could follow from: as much of it, but other numbers
+            masked = self.mechanism.add_noise(masked, n, self.secrets[holder], number, b"")
         returned = fixedpoint.unmask(fixedpoint.round_off(masked, shift), masks, n, shift)
         return fixedpoint.decode_mean(returned, len(residual), scale)
 

@@ -14,6 +14,7 @@ from dtxeth.learning import fixedpoint
 from dtxeth.learning.privacy import Account, Mechanism, Privacy, epsilon_of, rho_of
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
+from dtxeth.learning.twin import fit_twin
 from tests.learning.parties import ACTIVE, PASSIVE, made_up_tables, small_key_spec, train_all
 
 SPEC = {"algorithm": "linear-vl", "id": "id", "label": "y", "learning_rate": 0.1}
@@ -141,9 +142,9 @@ def test_an_encrypted_run_is_noisy_and_says_so() -> None:
     settings = {"max_rounds": 3, "learning_rate": 0.1, "momentum": 0.0}
     secrets = {name: name.encode().ljust(32) for name in (ACTIVE, PASSIVE)}
     privacy = {"noise_multiplier": 0.5, "row_clip": 0.5}
-    plain, private = (
+    plain, private, again = (
         train_all(tables, small_key_spec(**settings, **more), secrets=secrets)
-        for more in ({}, {"privacy": privacy})
+        for more in ({}, {"privacy": privacy}, {"privacy": privacy})
     )
     account = private[ACTIVE].report["privacy"]
     assert account == private[PASSIVE].report["privacy"]
@@ -152,9 +153,32 @@ def test_an_encrypted_run_is_noisy_and_says_so() -> None:
     assert account["epsilon"] == pytest.approx(epsilon_of(6.0, 1e-5))
     assert "privacy" not in plain[ACTIVE].report
     for name in (ACTIVE, PASSIVE):
+        assert (
+            private[name].part.weights == again[name].part.weights
+        )  # ciphertexts repeat, hence the noise does
         moved = np.abs(np.array(private[name].part.weights) - np.array(plain[name].part.weights))
         # three steps of 0.1, each with noise of 0.5·2·(0.5·√8)·2 / 300 = 0.0094 on a coordinate, and clipping
         assert 1e-4 < moved.max() < 0.5
+
+
+def test_the_twin_is_as_noisy_for_any_number_of_parties() -> None:
+    """A gradient's noise is σ/rows on each coordinate: seen in the first step, over many secrets."""
+    random = np.random.default_rng(0)
+    values = {name: random.standard_normal((400, 3)) for name in "abc"}
+    target = random.standard_normal(400)
+    rate, multiplier = 0.5, 2.0
+    more = {"max_rounds": 1, "learning_rate": rate, "momentum": 0.0, "tolerance": 0.0, "l2": 0.0}
+    privacy = {"noise_multiplier": multiplier, "row_clip": 100.0, "residual_clip": 100.0}
+    moved = []
+    for seed in range(40):
+        secrets = {name: TaskSecrets(bytes([seed]) * 32, name.encode()) for name in "abc"}
+        fits = [
+            fit_twin(values, "a", target, TaskSpec(**(SPEC | more | extra)), secrets)
+            for extra in ({}, {"privacy": privacy})
+        ]
+        moved += [(fits[1][name].weights - fits[0][name].weights) / rate for name in "abc"]
+    sensitivity = 2 * 100 * math.sqrt(9) * 3 * 100
+    assert np.std(moved) == pytest.approx(multiplier * sensitivity / 400, rel=0.15)
 
 
 @pytest.mark.parametrize(

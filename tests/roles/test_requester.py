@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dtxeth.chain import reverts
-from dtxeth.chain.bindings.types import TaskStatus
+from dtxeth.chain.bindings.types import Kind, TaskStatus
 from dtxeth.errors import InputError, PolicyError, TaskError, UnknownNameError
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Step
@@ -79,6 +79,20 @@ def test_ids_stay_what_they_were() -> None:
     assert list(table["id"]) == ["007", "NA", "1e5"]
     assert list(table["y"]) == [0.25, 1.0, 2.0]
     assert read_table(b"id,y\n").empty
+
+
+def test_a_model_counts_once_however_often_it_scores_a_file(story: Story) -> None:
+    tasks, executor = story.lab.contracts.task_registry, story.town.network.executors[0]
+    parties = tasks.parties_of(story.prediction.task_id)
+    (file_id,) = [party.file_id for party in parties if party.executor == executor.address]
+    lab = story.lab
+    again = lab.predict(story.model, files=[party.file_id for party in parties])
+    assert executor.tasks_before(file_id, again.task_id, Kind.PREDICT) == 0
+    lab.cancel(again.task_id)
+    retrained = story.town.task(lab, [party.file_id for party in parties])
+    assert executor.tasks_before(file_id, retrained.task_id, Kind.PREDICT) == 1  # as for another model
+    assert executor.tasks_before(file_id, retrained.task_id, Kind.TRAIN) == 1
+    lab.cancel(retrained.task_id)
 
 
 def test_only_the_requester_opens_the_prediction(story: Story) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from dtxeth.errors import PolicyError
 from dtxeth.learning.fixedpoint import RESOLUTION
+from dtxeth.learning.learner import start_weights
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.rowsets import sketch
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
-from dtxeth.learning.vertical import start_weights
 
 ROWS, FEATURES, SLOPE = 400, 6, 0.25
 COIN = 0.6

@@ -17,11 +17,11 @@ import pytest
 
 from dtxeth.errors import PolicyError
 from dtxeth.learning.fixedpoint import RESOLUTION
+from dtxeth.learning.learner import start_weights
 from dtxeth.learning.optimiser import Optimiser
 from dtxeth.learning.policy import Policy, default_rows
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec
-from dtxeth.learning.vertical import start_weights
 from dtxeth.transport import memory_channels
 from tests.attacks.lattice import lll
 from tests.learning.parties import ACTIVE, PASSIVE, made_up_tables, small_key_spec, train_all

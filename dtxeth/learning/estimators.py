@@ -41,8 +41,8 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
         batch_size: Least rows in a batch of the fixed partition; by default all rows are one.
         tolerance: Training stops when all gradients have a norm below this.
         max_rounds: Rounds at most.
-        encrypted: Run the whole protocol, Paillier encryption included, over channels in memory. By default the same
-            rounds are computed in the clear.
+        encrypted: Run the whole protocol, Paillier encryption included, over channels in memory. By default its
+            integer twin computes the same rounds in the clear.
         precision: Fractional bits under encryption.
         key_bits: Length of the Paillier modulus.
         random_state: Seed of the secret start weights.
@@ -84,7 +84,7 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
         self.key_bits = key_bits
         self.random_state = random_state
 
-    def _fit(self, X: Matrix, label: Matrix) -> Self:
+    def _fit(self, X: Matrix, label: Matrix, **more: Any) -> Self:
         self.parties_ = _holders(self.columns, X.shape[1], getattr(self, "feature_names_in_", None))
         names = (
             "learning_rate",
@@ -97,7 +97,7 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
             "precision",
         )
         settings = {name: getattr(self, name) for name in (*names, "key_bits")}
-        spec = TaskSpec(algorithm=self._algorithm, id="row", label="label", **settings)
+        spec = TaskSpec(algorithm=self._algorithm, id="row", label="label", **settings, **more)
         random = check_random_state(self.random_state)
         model: LinearModel = simulate(
             spec,
@@ -145,10 +145,52 @@ class VerticalLinearRegression(RegressorMixin, VerticalLinearModel):  # type: ig
 class VerticalLogisticRegression(ClassifierMixin, VerticalLinearModel):  # type: ignore[misc]
     """Logistic regression with two classes on columns that several parties hold.
 
-    Settings and attributes are those of :class:`VerticalLinearModel`, and ``classes_``, both classes, sorted.
+    Settings and attributes are those of :class:`VerticalLinearModel`.
+
+    Args:
+        sigmoid: How it is evaluated under encryption, ``"trigonometric"`` or ``"first-order"``.
+        sigmoid_terms: Sine terms of the trigonometric one.
+
+    Attributes:
+        classes_: Both classes, sorted.
     """
 
     _algorithm = "logistic-vl"
+
+    def __init__(
+        self,
+        *,
+        sigmoid: str = "trigonometric",
+        sigmoid_terms: int = 3,
+        columns: Columns | None = None,
+        learning_rate: float | None = None,
+        momentum: float = 0.7,
+        l1: float = 0.0,
+        l2: float = 0.01,
+        batch_size: int | None = None,
+        tolerance: float = 1e-4,
+        max_rounds: int = 40,
+        encrypted: bool = False,
+        precision: int = 24,
+        key_bits: int = 2048,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            columns=columns,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            l1=l1,
+            l2=l2,
+            batch_size=batch_size,
+            tolerance=tolerance,
+            max_rounds=max_rounds,
+            encrypted=encrypted,
+            precision=precision,
+            key_bits=key_bits,
+            random_state=random_state,
+        )
+        self.sigmoid = sigmoid
+        self.sigmoid_terms = sigmoid_terms
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit the model to ``X``, shape (rows, columns), and ``y``, one class a row.
@@ -166,7 +208,8 @@ class VerticalLogisticRegression(ClassifierMixin, VerticalLinearModel):  # type:
         self.classes_, classes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
         if len(self.classes_) != 2:
             raise DataError(f"y has {len(self.classes_)} class, two are needed: {self.classes_}")
-        return self._fit(X, classes.astype(np.float64))
+        sigmoid = {"sigmoid": self.sigmoid, "sigmoid_terms": self.sigmoid_terms}
+        return self._fit(X, classes.astype(np.float64), **sigmoid)
 
     def decision_function(self, X: Any) -> Matrix:
         """Return the log-odds of the second class, one a row."""

@@ -113,7 +113,7 @@ def prepare(
     check_headroom(values, spec, len(channel.peers) + 1, spec.key_bits)
     target, label = None, None
     if used.label is not None:
-        target, label = _target(used.label, used.classes, spec, what)
+        target, label = target_of(used.label, used.classes, spec, what)
     return Design(used, columns, values, target, moments, label)
 
 
@@ -206,10 +206,20 @@ class _Watch:
             self._live.restore(state)
 
 
-def _target(
+def target_of(
     values: Matrix, classes: tuple[str, str] | None, spec: TaskSpec, what: str
 ) -> tuple[Matrix, Label]:
-    """Return the target t of the residual, and how z becomes a prediction (see :mod:`sigmoid`)."""
+    """Return the target t of the residual, and how z becomes a prediction (see :mod:`sigmoid`).
+
+    Args:
+        values: The quantity of each row, or 0/1.
+        classes: What 0 and 1 stand for, of a binary label.
+        spec: Task settings.
+        what: Tells the rows in errors, such as ``" of fold 3"``.
+
+    Raises:
+        DataError: The label is constant.
+    """
     mean, deviation, column = float(values.mean()), float(values.std()), spec.label
     if deviation == 0:
         raise DataError(f"label {column!r} has the same value in all {len(values)} common rows{what}")

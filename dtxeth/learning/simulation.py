@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from dtxeth.errors import PeerError
+from dtxeth.learning.fitting import target_of
 from dtxeth.learning.handshake import TaskContext
-from dtxeth.learning.learner import start_weights
-from dtxeth.learning.part import ModelPart
-from dtxeth.learning.plain import train_plain
+from dtxeth.learning.part import ModelPart, Moments
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.session import Training, train
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Matrix, Table, refuse_constant
+from dtxeth.learning.twin import fit_twin
 from dtxeth.transport import memory_channels
 
 _TASK = b"simulation"
@@ -56,14 +56,14 @@ def simulate(
         columns: Each party's features, shape (rows, its features); the first party holds the label.
         label: The quantity of each row, or 0/1 for logistic.
         secrets: 32 bytes a party, from which its start weights follow.
-        encrypted: Run the whole protocol over channels in memory, or the same rounds in the clear.
+        encrypted: Run the whole protocol over channels in memory, or its integer twin.
 
     Raises:
         DataError: A column or the label is constant.
         TaskError: Training diverged.
     """
     for party, values in columns.items():
-        refuse_constant(values, [f"{column}" for column in range(values.shape[1])], party)
+        refuse_constant(values, _names(party, values), party)
     run = _encrypted if encrypted else _in_the_clear
     return run(spec, columns, label, secrets)
 
@@ -71,17 +71,23 @@ def simulate(
 def _in_the_clear(
     spec: TaskSpec, columns: Mapping[str, Matrix], label: Matrix, secrets: Sequence[bytes]
 ) -> LinearModel:
-    values = list(columns.values())
-    means, deviations = [x.mean(axis=0) for x in values], [x.std(axis=0) for x in values]
-    starts = [
-        start_weights((x - mean) / deviation, TaskSecrets(secret, _TASK))
-        for x, mean, deviation, secret in zip(values, means, deviations, secrets, strict=True)
+    active, *_ = columns
+    moments = {party: Moments.of(values, _names(party, values), "") for party, values in columns.items()}
+    target, meaning = target_of(label, ("0", "1") if spec.logistic else None, spec, "")
+    fits = fit_twin(
+        {party: moments[party].standardise(values) for party, values in columns.items()},
+        active,
+        target,
+        spec,
+        {party: TaskSecrets(secret, _TASK) for party, secret in zip(columns, secrets, strict=True)},
+    )
+    coefficients = [
+        meaning.scale * fits[party].weights / np.array(moments[party].deviations) for party in columns
     ]
-    weights = train_plain(spec, values, label, starts)
-    mean = float(label.mean())
-    scale, offset = (1.0, 4 * (mean - 0.5)) if spec.logistic else (float(label.std()), mean)
-    coefficients = [scale * w / deviation for w, deviation in zip(weights, deviations, strict=True)]
-    moved = sum(float(c @ m) for c, m in zip(coefficients, means, strict=True))
+    moved = sum(
+        float(c @ np.array(moments[party].means)) for c, party in zip(coefficients, columns, strict=True)
+    )
+    offset = meaning.offset + sum(meaning.scale * fit.intercept for fit in fits.values())
     return LinearModel(coefficients, offset - moved)
 
 
@@ -94,9 +100,8 @@ def _encrypted(
     channels = memory_channels(columns)
 
     def run(party: str, secret: bytes) -> Training:
-        names = tuple(f"{party}, column {column}" for column in range(columns[party].shape[1]))
         held = (label, ("0", "1") if spec.logistic else None) if party == active else (None, None)
-        table = Table(ids, names, columns[party], *held)
+        table = Table(ids, _names(party, columns[party]), columns[party], *held)
         return train(channels[party], active, table, spec, _NO_FLOORS, context, secret=secret)
 
     with ThreadPoolExecutor(len(columns)) as pool:
@@ -105,6 +110,10 @@ def _encrypted(
     for error in sorted(filter(None, errors), key=lambda error: isinstance(error, PeerError)):
         raise error  # what failed itself, before whom that surprised
     return _joined([future.result().part for future in futures])
+
+
+def _names(party: str, values: Matrix) -> tuple[str, ...]:
+    return tuple(f"{party}, column {column}" for column in range(values.shape[1]))
 
 
 def _joined(parts: Sequence[ModelPart]) -> LinearModel:

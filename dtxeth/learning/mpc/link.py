@@ -30,10 +30,10 @@ from dtxeth.transport.channel import Channel
 from dtxeth.transport.messages import Message, receive, send
 
 LIFETIME: Final = datetime.timedelta(days=7)
-RECEIVE_TIMEOUT: Final = 120.0
+RECEIVE_TIMEOUT: Final = 60.0
 """Seconds that SPU waits for one message of a peer."""
-CONNECT_TIMEOUT: Final = 60.0
-"""Seconds that SPU tries to reach its peers."""
+CONNECT_ATTEMPTS: Final = 20
+"""How often SPU tries to reach a peer: for 10 seconds if nobody listens there, for 60 if TLS fails."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def linked(channel: Channel, parties: tuple[str, ...], endpoint: Endpoint) -> It
             options.verify.ca_file_path = f"{folder}/peers.crt"
             options.verify.verify_depth = 1
         description.recv_timeout_ms = round(RECEIVE_TIMEOUT * 1000)
-        description.connect_retry_interval_ms = 200
-        description.connect_retry_times = round(CONNECT_TIMEOUT * 5)
+        description.connect_retry_interval_ms = 500
+        description.connect_retry_times = CONNECT_ATTEMPTS
         for party in parties:
             address = addresses[party]
             host = endpoint.listen if party == channel.name else address.host

@@ -7,7 +7,6 @@ the others, so that the task fails everywhere and nobody waits.
 
 from __future__ import annotations
 
-import secrets as entropy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
+from dtxeth.learning.hearing import Hearing
 from dtxeth.learning.journal import Journal, MemoryJournal, task_secret
 from dtxeth.learning.learner import partition
 from dtxeth.learning.live import check_views
@@ -40,7 +40,7 @@ from dtxeth.learning.predict import Prediction, open_predictions
 from dtxeth.learning.privacy import Account
 from dtxeth.learning.progress import Watcher
 from dtxeth.learning.ring import Ring
-from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
+from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
 from dtxeth.transport.channel import Channel
@@ -122,7 +122,7 @@ def train(
         journal = journal or MemoryJournal()
         secrets = TaskSecrets(secret or task_secret(journal), context.task)
 
-        aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
+        aligned = table.take(_common_ids(channel, table, hellos, context, secrets, journal))
         inputs = learn_columns(aligned)
         encoded = encode(aligned, inputs)
         names, missing = [column.name for column in inputs], count_missing(aligned)
@@ -189,6 +189,7 @@ def predict(
     policy: Policy,
     context: TaskContext,
     secret: bytes | None = None,
+    journal: Journal | None = None,
 ) -> Prediction | None:
     """Predict the common rows of the parties' tables with a trained model.
 
@@ -200,7 +201,9 @@ def predict(
         spec: The task's spec, as on chain.
         policy: The data owner's rules.
         context: What the chain says.
-        secret: 32 bytes from which the order of rows follows; default fresh.
+        secret: 32 bytes from which the order of rows follows; default from the journal, or fresh.
+        journal: Where this party writes down what it heard, so that it says nothing more after a crash than before;
+            default nowhere.
 
     Returns:
         The predictions at the active party, ``None`` elsewhere.
@@ -219,8 +222,9 @@ def predict(
         shown = len(table.features) if part.label is None else None
         policy.admit(spec, context.requester, context.earlier, shown)
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
-        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        common = table.take(_common_ids(channel, table, hellos, context, secrets))
+        journal = journal or MemoryJournal()
+        secrets = TaskSecrets(secret or task_secret(journal), context.task)
+        common = table.take(_common_ids(channel, table, hellos, context, secrets, journal))
         values = open_predictions(channel, active, part, common.values)
         if values is None or part.label is None:
             return None
@@ -238,10 +242,15 @@ def _giving_up_aloud(channel: Channel) -> Iterator[None]:
 
 
 def _common_ids(
-    channel: Channel, table: Table, hellos: dict[str, Hello], context: TaskContext, secrets: TaskSecrets
+    channel: Channel,
+    table: Table,
+    hellos: dict[str, Hello],
+    context: TaskContext,
+    secrets: TaskSecrets,
+    journal: Journal,
 ) -> list[str]:
     rows = {party: hello.rows for party, hello in hellos.items()}
-    return align(channel, table.ids, rows, context.task, secrets)
+    return align(Hearing(channel, journal), table.ids, rows, context.task, secrets)
 
 
 def _check_table(

@@ -224,9 +224,12 @@ class Run:
                 context,
                 self.executor.site,
                 self._secret,
+                self.journal,
             )
         else:
-            prediction = predict(self.channel, active, table, part, self.spec, policy, context, self._secret)
+            prediction = predict(
+                self.channel, active, table, part, self.spec, policy, context, self._secret, self.journal
+            )
         content = None if prediction is None else _to_csv(self.spec.id, prediction)
         file_id = self._deliver(active, content, "prediction.csv")
         return canonical_json({"file": file_id.hex(), "task": self.task_id}), file_id

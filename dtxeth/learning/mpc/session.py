@@ -25,7 +25,7 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
-from dtxeth.learning.journal import Journal
+from dtxeth.learning.journal import Journal, MemoryJournal
 from dtxeth.learning.mpc import PARTIES, require_spu
 from dtxeth.learning.mpc.checkpoints import Checkpoints
 from dtxeth.learning.mpc.engine import NAME, Engine, agree
@@ -129,7 +129,9 @@ def train_network(
         _check_table(channel, active, table, spec, context, policy)
         hellos = greet(channel, active, table, spec, context, policy, model="")
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        aligned = table.take(_common_ids(channel, table, hellos, context, secrets))
+        aligned = table.take(
+            _common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal())
+        )
         inputs = learn_columns(aligned)
         used = encode(aligned, inputs)
         names, missing = [column.name for column in inputs], count_missing(aligned)
@@ -217,6 +219,7 @@ def predict_network(
     context: TaskContext,
     site: Site = LOCAL,
     secret: bytes | None = None,
+    journal: Journal | None = None,
     progress: Watcher | None = None,
 ) -> Prediction | None:
     """Predict the common rows of three parties' tables with a shared network.
@@ -231,6 +234,7 @@ def predict_network(
         context: What the chain says.
         site: This party's machine.
         secret: As for :func:`train_network`.
+        journal: What peers said in the alignment is kept here, so that they cannot say otherwise after a crash.
         progress: Called after every run of the program, with rows in the place of rounds.
 
     Returns:
@@ -252,7 +256,7 @@ def predict_network(
         policy.admit(spec, context.requester, context.earlier, len(table.features))
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        common = table.take(_common_ids(channel, table, hellos, context, secrets))
+        common = table.take(_common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
         values = part.moments.standardise(fill(part.columns, common.values))
 
         widths, rows = part.widths, len(common)

@@ -9,6 +9,7 @@ become links: :mod:`dtxeth.transport.session`.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -48,6 +49,7 @@ SESSION_BYTES: Final = 32
 _SERVICE: Final = "dtxeth.Session"
 _METHOD: Final = "Carry"
 _TLS: Final = b"TLSv1.3"
+_SWAP_SECONDS: Final = 0.1
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _LOOK_AGAIN: Final = 10.0  # seconds after which a party that waits looks whether a peer has a new certificate
@@ -117,7 +119,9 @@ class GrpcTransport:
         handlers = {_METHOD: grpc.stream_stream_rpc_method_handler(self._carry)}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
         credentials = grpc.dynamic_ssl_server_credentials(
-            self._server_configuration(), self._server_configuration, require_client_authentication=True
+            self._configuration(self._trusted()),
+            self._changed_configuration,
+            require_client_authentication=True,
         )
         try:
             bound = self._server.add_secure_port(f"{host}:{port}", credentials)
@@ -226,16 +230,28 @@ class GrpcTransport:
             ).start()
         return incarnation
 
-    def _server_configuration(self) -> Any:
-        certificates = {self._identity.certificate}
-        certificates.update(
-            certificate
-            for entry in list(self._entries.values())
-            for certificate in list(entry.certificates.values())
-        )
+    def _changed_configuration(self) -> Any:
+        """What TLS shows and trusts from this handshake on; None if that is what it was."""
+        trusted = self._trusted()
+        if trusted == self._in_force:
+            return None
+        # gRPC replaces what other handshakes may be about to use (it asks us under a lock, but they use it outside of
+        # it), and would free it under them: give those time to pass. New ones wait for the lock meanwhile.
+        time.sleep(_SWAP_SECONDS)
+        return self._configuration(trusted)
+
+    def _configuration(self, trusted: frozenset[bytes]) -> Any:
+        self._in_force = trusted
+        identity = self._identity
         return grpc.ssl_server_certificate_configuration(
-            [(self._identity.key, self._identity.certificate)], b"".join(certificates)
+            [(identity.key, identity.certificate)], b"".join(sorted(trusted))
         )
+
+    def _trusted(self) -> frozenset[bytes]:
+        """The certificates of all peers, and our own, which is never absent."""
+        entries = list(self._entries.values())
+        known = [certificate for entry in entries for certificate in list(entry.certificates.values())]
+        return frozenset({self._identity.certificate, *known})
 
     # The side that calls
 

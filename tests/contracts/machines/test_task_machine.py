@@ -14,7 +14,7 @@ from tests.contracts.machines.task_model import OPEN
 from tests.contracts.machines.task_play import RESULT, TaskPlay
 
 CONFIRMING, READY, TO_PROCESS, PROCESSING = OPEN
-RIGHT_STATUS = {"start": READY, "cancel": CONFIRMING, "begin": TO_PROCESS}
+RIGHT_STATUS = {"start": READY, "cancel": CONFIRMING, "begin": TO_PROCESS, "time_out": PROCESSING}
 
 ANYBODY = (*EXECUTORS, "requester", "requester", "stranger")
 NOTES = (b"", b"n", b"n" * 4096, b"n" * 4097)
@@ -123,11 +123,12 @@ class TaskMachine(Machine):
     def call(self, random: Random) -> None:
         function = random.choice(list(RIGHT_STATUS))
         task_id = self.pick(random, RIGHT_STATUS[function])
-        self.play.step("call", function, random.choice(ANYBODY), task_id)
+        reason = ("away",) if function == "time_out" else ()
+        self.play.step("call", function, random.choice(ANYBODY), task_id, *reason)
 
     @rule(random=CHOICES)
     def refuse(self, random: Random) -> None:
-        function = random.choice(["reject", "fail", "time_out"])
+        function = random.choice(["reject", "fail"])
         right = (CONFIRMING,) if function == "reject" else (TO_PROCESS, PROCESSING)
         task_id, reason = self.pick(random, *right), random.choice(REASONS)
         self.play.step("call", function, random.choice(ANYBODY), task_id, reason)

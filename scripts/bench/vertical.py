@@ -147,7 +147,10 @@ def _round(link: Link, shares: np.ndarray, encoded: np.ndarray) -> Callable[[], 
         )
         for name, key in zip(PARTIES, keys, strict=True)
     ]
-    halves = encoded[:, :features], encoded[:, features : 2 * features]
+    first, second = encoded[:, :features], encoded[:, features : 2 * features]
+    if link.amplitudes:  # the active party trains an intercept
+        first = np.column_stack([first, np.full(len(first), 1 << PRECISION)])
+    halves = first, second
 
     def run() -> None:
         number = next(numbers)

@@ -33,6 +33,7 @@ ROLES = {
 }
 CUT_SECONDS = 20
 ROUNDS = 24
+CHECKPOINT = 4
 
 
 class Country:
@@ -169,7 +170,7 @@ def test_a_training_over_bad_links_and_a_dead_host_ends_right(country: Country, 
             files.append(owner.upload(table, "study"))
         lab = network.requester("lab")
         task = lab.train(
-            "logistic-vl", files=files, id="id", label="ill", max_rounds=ROUNDS, checkpoint_every=4
+            "logistic-vl", files=files, id="id", label="ill", max_rounds=ROUNDS, checkpoint_every=CHECKPOINT
         )
 
         def reached(rounds: int) -> Callable[[], bool]:
@@ -197,4 +198,6 @@ def test_a_training_over_bad_links_and_a_dead_host_ends_right(country: Country, 
         model = task.result(timeout=400)
         assert model.report["rounds"] == ROUNDS
         assert model.report["aligned_rows"] == 300
+        (resumed,) = country.health("executor2")["tasks"].values()
+        assert resumed["first"] > CHECKPOINT
         assert switch.lost > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +42,7 @@ def _use(devnet: Devnet) -> dict[str, Use]:
     return found
 
 
-def test_nothing_grows(
-    toolchain: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_nothing_grows(toolchain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DTXETH_ANVIL", str(toolchain / "node_modules" / ".bin" / "anvil"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     devnet = Devnet(tmp_path)
@@ -57,13 +51,11 @@ def test_nothing_grows(
         before, after, rounds = _work(devnet, tmp_path)
     finally:
         devnet.down()
-    record_property("rounds", rounds)
-    record_property("use", {name: (before[name], after[name]) for name in after})
     assert rounds > 1
     for name, use in after.items():
-        assert use.memory < before[name].memory + MORE_MEMORY, name
-        assert use.files < before[name].files + MORE_FILES, name
-        assert use.threads < before[name].threads + MORE_THREADS, name
+        assert use.memory < before[name].memory + MORE_MEMORY, (name, before[name], use)
+        assert use.files < before[name].files + MORE_FILES, (name, before[name], use)
+        assert use.threads < before[name].threads + MORE_THREADS, (name, before[name], use)
 
 
 def _work(devnet: Devnet, folder: Path) -> tuple[dict[str, Use], dict[str, Use], int]:

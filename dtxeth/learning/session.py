@@ -247,10 +247,10 @@ def _common_ids(
     hellos: dict[str, Hello],
     context: TaskContext,
     secrets: TaskSecrets,
-    journal: Journal,
+    journal: Journal | None = None,
 ) -> list[str]:
     rows = {party: hello.rows for party, hello in hellos.items()}
-    return align(Hearing(channel, journal), table.ids, rows, context.task, secrets)
+    return align(Hearing(channel, journal or MemoryJournal()), table.ids, rows, context.task, secrets)
 
 
 def _check_table(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dtxeth.cli.demo.parties import pooled_on, tables
 from tests.cli.conftest import Command
 from tests.cli.test_bad_input import refused
 from tests.roles.town import write_tables
@@ -58,3 +60,22 @@ def test_an_unknown_task(dtxeth: Command, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written(dtxeth: Command, tmp_path: Path) -> None:
     refused(dtxeth("demo", "--report", tmp_path / "no" / "report.json"), "report.json cannot be written")
+
+
+@pytest.mark.parametrize("option", ["--plot", "--report"])
+def test_figures_of_three_parties_that_cannot_be_written(
+    dtxeth: Command, tmp_path: Path, option: str
+) -> None:
+    refused(dtxeth("demo", "parties", option, tmp_path / "no" / "file"), "no/file cannot be written")
+
+
+def test_three_owners_hold_every_column_once_and_the_same_folds_are_pooled() -> None:
+    parts = tables(np.random.default_rng(7))
+    held = [name for part in parts for name in part.columns if name not in ("id", "benign")]
+    assert len(held) == len(set(held)) == 30
+    assert ["benign" in part.columns for part in parts] == [True, False, False]
+    common = sorted(set.intersection(*(set(part["id"]) for part in parts)))
+    assert len(common) == 569 - 3 * 34
+    pooled = pooled_on(parts, [common[start::5] for start in range(5)])
+    assert pooled["auc"] > 0.98
+    assert pooled_on(parts, [common[:100]])["auc"] != pooled["auc"]

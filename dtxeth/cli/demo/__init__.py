@@ -87,7 +87,7 @@ def heal(
 
 @app.command()
 def parties(
-    rounds: Annotated[int, typer.Option(help="Most rounds of each of the six models.", min=1)] = ROUNDS,
+    rounds: Annotated[int, typer.Option(help="Most rounds of each of the six models.", min=1)] = 16,
     seed: Annotated[int, typer.Option(help="Who lacks which row; never of a secret.")] = 7,
     plot: Annotated[Path, typer.Option(help="Draw the live curve and the ROC curve here.")] = Path(
         "parties.png"

@@ -78,6 +78,7 @@ class Parties:
                 files=self._upload(),
                 id=ID,
                 label=LABEL,
+                sigmoid="trigonometric",
                 max_rounds=rounds,
                 tolerance=0.0,
                 evaluation=Evaluation(folds=FOLDS),

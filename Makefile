@@ -1,20 +1,24 @@
 # Each target sets up what it needs in a fresh clone: Python 3.11 and make for `demo`, npm too for the rest.
 VENV   ?= .venv
+MPC    ?= .venv-mpc
 PYTHON ?= python3
 ARGS   ?=
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NPM    := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help demo test check bench fmt clean
+.PHONY: help demo test mpc check bench fmt clean
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.core  ## the whole story end to end, in one process; ARGS="…" go to `dtxeth demo`
 	$(VENV)/bin/dtxeth demo $(ARGS)
 
-test: $(VENV)/.dev hardhat-free-env/node_modules/.ready hardhat-free-env/ipfs/node_modules/.ready  ## all tests with coverage; ARGS="…" go to pytest
+test: $(VENV)/.dev $(MPC)/.mpc hardhat-free-env/node_modules/.ready hardhat-free-env/ipfs/node_modules/.ready  ## all tests with coverage; ARGS="…" go to pytest
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	$(MPC)/bin/python -m pytest tests/mpc tests/learning/test_network.py
+
+mpc: $(MPC)/.mpc  ## a second environment with the extra mpc, which needs numpy < 2 and CPython 3.11
 
 check: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## lint, types, import rules, contract lint, reproducible artifacts, gas
 	$(VENV)/bin/ruff format --check .
@@ -37,7 +41,7 @@ fmt: $(VENV)/.dev  ## format the Python code
 	$(VENV)/bin/ruff check --fix .
 
 clean:  ## remove what the other targets set up
-	rm -rf $(VENV) .bench hardhat-free-env/node_modules hardhat-free-env/ipfs/node_modules
+	rm -rf $(VENV) $(MPC) .bench hardhat-free-env/node_modules hardhat-free-env/ipfs/node_modules
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +52,11 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(PY)
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(MPC)/.mpc: pyproject.toml constraints-mpc.txt
+	test -x $(MPC)/bin/python || $(PYTHON) -m venv $(MPC)
+	$(MPC)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-mpc.txt -e '.[dev,mpc]'
 	@touch $@
 
 # sf-heu is a yardstick, not a dependency: without a wheel for this platform the benchmarks leave its column out.

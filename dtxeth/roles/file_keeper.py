@@ -141,6 +141,19 @@ class FileKeeper(Actor):
         events = self.network.index.events(FilePublished, owner=self.address)
         return [self.describe(event) for event in events if event.file_id in kept]
 
+    def file(self, file: FileRef) -> StoredFile:
+        """One of this owner's files, expired or not.
+
+        Raises:
+            UnknownNameError: This owner has no such file, or has deleted it.
+        """
+        self.network.index.sync()
+        file_id = file_id_of(file)
+        for event in self.network.index.events(FilePublished, owner=self.address, file_id=file_id):
+            if file_id in self.belongings.files:
+                return self.describe(event)
+        raise UnknownNameError(f"{self.name} has no file 0x{file_id.hex()}: list what there is")
+
     def expired(self) -> list[StoredFile]:
         """This owner's files that are past their expiry; for 7 days they can still be renewed."""
         now = self.network.chain.now()

@@ -41,7 +41,9 @@ def test_files_belong_to_their_owner(town: Town, tmp_path: Path) -> None:
     one, other = town.owner(), town.owner()
     (tmp_path / "x").write_bytes(b"x")
     stored = one.upload(tmp_path / "x", "any")
-    assert other.files() == []
+    assert (one.file(stored), one.file(stored.id), other.files()) == (stored, stored, [])
+    with pytest.raises(UnknownNameError, match="has no file"):
+        other.file(stored)
     with pytest.raises(PolicyError, match="no current authorization"):
         other.download(stored, tmp_path / "y")
     assert not (tmp_path / "y").exists()

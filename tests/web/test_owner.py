@@ -59,6 +59,11 @@ class ShelfOwner:
     def files(self) -> list[StoredFile]:
         return [stored for stored, _ in self.shelf.values()]
 
+    def file(self, file: bytes) -> StoredFile:
+        if file not in self.shelf:
+            raise UnknownNameError(f"somebody has no file 0x{file.hex()}")
+        return self.shelf[file][0]
+
     def health(self, what: bytes) -> Any:
         return SimpleNamespace(level=Level.GREEN, needed=4, total=6)
 

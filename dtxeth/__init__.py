@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dtxeth.errors import DtxethError
     from dtxeth.learning.estimators import VerticalLinearRegression, VerticalLogisticRegression
+    from dtxeth.learning.mpc.estimators import VerticalMLPClassifier, VerticalMLPRegressor
     from dtxeth.learning.policy import Policy
     from dtxeth.roles import (
         ChallengeResult,
@@ -50,6 +51,8 @@ __all__ = [
     "TrainedModel",
     "VerticalLinearRegression",
     "VerticalLogisticRegression",
+    "VerticalMLPClassifier",
+    "VerticalMLPRegressor",
     "connect",
 ]
 
@@ -59,6 +62,8 @@ _HOMES = {
     "Policy": "dtxeth.learning.policy",
     "VerticalLinearRegression": "dtxeth.learning.estimators",
     "VerticalLogisticRegression": "dtxeth.learning.estimators",
+    "VerticalMLPClassifier": "dtxeth.learning.mpc.estimators",
+    "VerticalMLPRegressor": "dtxeth.learning.mpc.estimators",
 }
 
 

@@ -17,7 +17,7 @@ import dtxeth
 OFFERED = [
     "ChallengeResult", "DataOwner", "Deadlines", "DtxethError", "Executor", "LocalNetwork", "Policy", "Requester",
     "StorageNode", "StoredFile", "Task", "TrainedModel", "VerticalLinearRegression", "VerticalLogisticRegression",
-    "connect",
+    "VerticalMLPClassifier", "VerticalMLPRegressor", "connect",
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class VerticalLinearModel(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def _fit(self, X: Matrix, label: Matrix, **more: Any) -> Self:
-        self.parties_ = _holders(self.columns, X.shape[1], getattr(self, "feature_names_in_", None))
+        self.parties_ = holders(self.columns, X.shape[1], getattr(self, "feature_names_in_", None))
         names = (
             "learning_rate",
             "momentum",
@@ -201,15 +201,9 @@ class VerticalLogisticRegression(ClassifierMixin, VerticalLinearModel):  # type:
             TaskError: Training diverged.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
-        if kind != "binary":
-            raise DataError(f"Only binary classification is supported. The type of the target is {kind}.")
-        self.classes_, classes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
-        if len(self.classes_) != 2:
-            raise DataError(f"y has {len(self.classes_)} class, two are needed: {self.classes_}")
+        self.classes_, classes = two_classes(y)
         sigmoid = {"sigmoid": self.sigmoid, "sigmoid_terms": self.sigmoid_terms}
-        return self._fit(X, classes.astype(np.float64), **sigmoid)
+        return self._fit(X, classes, **sigmoid)
 
     def decision_function(self, X: Any) -> Matrix:
         """Return the log-odds of the second class, one a row."""
@@ -231,10 +225,32 @@ class VerticalLogisticRegression(ClassifierMixin, VerticalLinearModel):  # type:
         return tags
 
 
-def _holders(
+def two_classes(y: Any) -> tuple[np.ndarray[Any, Any], Matrix]:
+    """Return both classes of a label, sorted, and 0 or 1 a row for which of them it has.
+
+    Raises:
+        ValueError: ``y`` is not one class a row.
+        DataError: It has not two classes.
+    """
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y", raise_unknown=True)
+    if kind != "binary":
+        raise DataError(f"Only binary classification is supported. The type of the target is {kind}.")
+    classes, numbers = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    if len(classes) != 2:
+        raise DataError(f"y has {len(classes)} class, two are needed: {classes}")
+    return classes, numbers.astype(np.float64)
+
+
+def holders(
     columns: Columns | None, count: int, names: Sequence[Hashable] | None
 ) -> dict[str, np.ndarray[Any, np.dtype[np.int64]]]:
-    """The columns of each party, by number.
+    """Return the columns of each party, by number; by default two parties have half of them each.
+
+    Args:
+        columns: As an estimator has it.
+        count: How many columns there are.
+        names: Their names, if they have some.
 
     Raises:
         ConfigError: A column that does not exist, or has no holder, or two.

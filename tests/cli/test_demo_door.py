@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dtxeth.cli.demo import shares
 from dtxeth.cli.demo.parties import pooled_on, tables
 from tests.cli.conftest import Command
 from tests.cli.test_bad_input import refused
@@ -79,3 +80,22 @@ def test_three_owners_hold_every_column_once_and_the_same_folds_are_pooled() -> 
     pooled = pooled_on(parts, [common[start::5] for start in range(5)])
     assert pooled["auc"] > 0.98
     assert pooled_on(parts, [common[:100]])["auc"] != pooled["auc"]
+
+
+def test_the_network_of_three_owners_is_compared_with_its_twin_on_the_same_rows() -> None:
+    rng = np.random.default_rng(7)
+    parts = shares.diabetes(3, rng)
+    assert ["progression" in part.columns for part in parts] == [True, False, False]
+    common = sorted(set.intersection(*(set(part["id"]) for part in parts)))
+    assert len(common) == 442 - 3 * 26
+    train, test = ([part[part["id"].isin(ids)] for part in parts] for ids in (common[80:], common[:80]))
+    columns = {
+        f"executor {n}": list(part.columns.drop(["id", "progression"], errors="ignore"))
+        for n, part in enumerate(parts)
+    }
+    truth = test[0][["id", "progression"]]
+    found = shares.compare(train, test, columns, truth)
+    assert found["rmse"] == 0
+    assert found["rmse_plain_twin"] < 1.05 * found["rmse_linear"]
+    moved = shares.compare(train, test, columns, truth.assign(progression=truth["progression"] + 3))
+    assert moved == {**found, "rmse": pytest.approx(3)}

@@ -94,7 +94,11 @@ def parties(
     ),
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
 ) -> None:
-    """Watch three owners learn: a logistic model, evaluated by encrypted folds, and a neural network on shares."""
+    r"""Watch three owners learn: a logistic model, evaluated by encrypted folds, and a neural network on shares.
+
+    The network needs the extra mpc, on CPython 3.10 or 3.11: pip install 'dtxeth\[mpc]'. In a clone, `make mpc` sets
+    up an environment that has it; then run .venv-mpc/bin/dtxeth demo parties.
+    """
     from dtxeth.cli.demo.parties import OWNERS, Parties
     from dtxeth.roles import LocalNetwork
 

@@ -1,4 +1,4 @@
-"""The demonstration's tables: real data between two parties, each with part of the columns and rows."""
+"""The demonstrations' tables: real data between parties, each with part of the columns and rows."""
 
 from __future__ import annotations
 
@@ -127,6 +127,30 @@ def studies(parties: Sequence[Path], id: str, label: str, task: str, rng: np.ran
     if task not in ALGORITHMS:
         raise UnknownNameError(f"unknown task {task!r}: use one of {', '.join(ALGORITHMS)}")
     return [from_files(parties[0], parties[1], id, label, task, rng)]
+
+
+def in_parts(
+    table: pd.DataFrame, label: str, parties: int, rng: np.random.Generator, id: str = "id"
+) -> list[pd.DataFrame]:
+    """Split a table by columns; each part has an order of its own, and lacks some rows.
+
+    Args:
+        table: Features and the label.
+        label: The column that the first party gets besides.
+        parties: How many there are.
+        rng: Decides who lacks which row.
+        id: Name of the column of ids, which is added.
+    """
+    numbers = rng.choice(np.arange(100_000, 1_000_000), size=len(table), replace=False)
+    table = table.assign(**{id: [f"P{number}" for number in numbers]})
+    order = rng.permutation(len(table))
+    lacking = int(MISSING * len(table))
+    parts = []
+    for party, columns in enumerate(np.array_split(table.columns.drop([label, id]), parties)):
+        own = table[[id, *columns, *([label] if party == 0 else [])]]
+        own = own.drop(index=table.index[order[party * lacking : (party + 1) * lacking]])
+        parts.append(own.sample(frac=1, random_state=rng))
+    return parts
 
 
 def _split(table: pd.DataFrame, task: str, title: str, label: str, rng: np.random.Generator) -> Study:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,20 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.live import Live as LiveDisplay
+from rich.markup import escape
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dtxeth.cli.demo.data import MISSING
+from dtxeth.cli.demo.data import in_parts
+from dtxeth.cli.demo.shares import Shares
 from dtxeth.cli.demo.tables import chapter, table
 from dtxeth.cli.plot import draw, sparkline
+from dtxeth.errors import ConfigError
 from dtxeth.learning.metrics import measure, spread
+from dtxeth.learning.mpc import require_spu
+from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Step
 from dtxeth.learning.session import Training
 from dtxeth.learning.settings import Evaluation, Live
@@ -28,6 +32,7 @@ from dtxeth.roles.report import EvaluationReport
 
 OWNERS = ("hospital", "laboratory", "insurer")
 ID, LABEL, FOLDS = "id", "benign", 5
+POLICY = Policy(algorithms=frozenset({"logistic-vl", "dnn-vl"}), honest_majority=True)
 SHOWN = ("auc", "accuracy", "log_loss", "ks")
 LOOKS = 6
 """Live evaluations of the task's model: each shows the label holder one number a row."""
@@ -48,9 +53,9 @@ class Parties:
     ) -> None:
         self.network, self.folder, self.console = network, folder, console
         self.report: dict[str, Any] = {"logistic": None, "dnn": None}
-        self._tables = tables(rng)
+        self._rng, self._tables = rng, tables(rng)
         self._trainings: list[Training] = []
-        self._owners = [network.data_owner(name) for name in OWNERS]
+        self._owners = [network.data_owner(name, POLICY) for name in OWNERS]
         self._requester = network.requester("university")
         for executor in network.executors:
             executor.on_trained = lambda _, training: self._trainings.append(training)
@@ -108,11 +113,14 @@ class Parties:
 
     def learn_a_network(self) -> None:
         """Train a network on secret shares, if the extra is there."""
-        chapter(self.console, "Three owners, one neural network")
-        if find_spec("spu") is None:
-            self.console.print(
-                "Left out: it needs SPU, on CPython 3.10 or 3.11: [bold]pip install 'dtxeth\\[mpc]'[/]"
-            )
+        chapter(self.console, "Three owners, one neural network: how far does diabetes progress? (442 × 10)")
+        try:
+            require_spu()
+        except ConfigError as missing:
+            self.console.print(escape(f"Left out: {missing}"))
+            return
+        story = Shares(self.network, self._owners, self._requester, self.folder, self.console)
+        self.report["dnn"] = story.learn(self._rng)
 
     def _upload(self) -> list[Any]:
         files = []
@@ -191,19 +199,8 @@ class _Watch:
 def tables(rng: np.random.Generator) -> list[pd.DataFrame]:
     """Breast cancer's 30 columns in three tables, in an order of their own, each without some rows."""
     data = load_breast_cancer(as_frame=True)
-    numbers = rng.choice(np.arange(100_000, 1_000_000), size=len(data.data), replace=False)
     frame = data.data.rename(columns=lambda name: name.replace(" ", "_"))
-    frame.insert(0, ID, [f"P{number}" for number in numbers])
-    order = rng.permutation(len(frame))
-    lacking = int(MISSING * len(frame))
-    parts = []
-    for party, columns in enumerate(np.array_split(frame.columns[1:], len(OWNERS))):
-        own = frame[[ID, *columns]]
-        if party == 0:
-            own = own.assign(**{LABEL: data.target})
-        own = own.drop(index=order[party * lacking : (party + 1) * lacking])
-        parts.append(own.sample(frac=1, random_state=rng))
-    return parts
+    return in_parts(frame.assign(**{LABEL: data.target}), LABEL, len(OWNERS), rng, ID)
 
 
 def pooled_on(parts: list[pd.DataFrame], folds: list[list[str]]) -> dict[str, float]:

@@ -157,6 +157,47 @@ def test_a_cancelled_task_gives_the_reward_back(town: Town) -> None:
     assert (lab.withdraw(), lab.withdraw()) == (REWARD, 0)
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["ready", "confirmed by one"])
+def test_a_cancelled_task_frees_who_confirmed_it(town: Town, waits: bool) -> None:
+    lab, registry = town.requester(starts=False), town.network.contracts.task_registry
+    task = town.task(lab, town.files(town.owner(manual=waits)), reward=REWARD)
+    town.settle()
+    active = [registry.concurrency_of(executor.address)[0] for executor in town.network.executors]
+    assert (task.status, sorted(active)) == (
+        (TaskStatus.CONFIRMING, [0, 1]) if waits else (TaskStatus.READY, [1, 1])
+    )
+    lab.cancel(task.task_id)
+    town.settle()
+    assert task.status is TaskStatus.CANCELLED
+    assert lab.withdraw() == REWARD
+    for executor in town.network.executors:
+        assert registry.concurrency_of(executor.address)[0] == 0
+    with pytest.raises(reverts.WrongTaskStatus):
+        lab.cancel(task.task_id)
+    assert lab.withdraw() == 0
+
+
+def test_a_started_task_cannot_be_cancelled(town: Town) -> None:
+    lab, registry = town.requester(starts=False), town.network.contracts.task_registry
+    task, executor = town.task(lab, town.files(town.owner()), reward=REWARD), town.network.executors[0]
+    town.settle()
+    for status, act, account in (
+        (TaskStatus.TO_PROCESS, registry.start, lab.account),
+        (TaskStatus.PROCESSING, registry.begin, executor.account),
+        (
+            TaskStatus.FAILED,
+            lambda task_id, sender: registry.fail(task_id, "", sender=sender),
+            executor.account,
+        ),
+    ):
+        assert lab.withdraw() == 0
+        act(task.task_id, sender=account)
+        with pytest.raises(reverts.WrongTaskStatus):
+            lab.cancel(task.task_id)
+        assert task.status is status
+    assert (lab.withdraw(), lab.withdraw()) == (REWARD, 0)
+
+
 def test_a_rejected_task_gives_the_reward_back(town: Town) -> None:
     lab = town.requester()
     task = town.task(lab, town.files(town.owner(Policy(max_tasks=0))), reward=REWARD)

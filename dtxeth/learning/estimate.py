@@ -31,12 +31,14 @@ class Calibration:
         multiply: One ciphertext by one feature, within a product of a matrix and a vector.
         decrypt: One ciphertext.
         turn: One ciphertext by one multiplier, where sines and cosines are rotated.
+        refresh: Fresh randomness for one ciphertext under another's key.
     """
 
     encrypt: float
     multiply: float
     decrypt: float
     turn: float
+    refresh: float
 
     @classmethod
     def measure(cls, key_bits: int) -> Calibration:
@@ -46,7 +48,9 @@ class Calibration:
 
         key = generate_keypair(key_bits, insecure_test_key=key_bits < MIN_BITS)
         encryptor = Encryptor(key)
-        encryptor.encrypt([1])  # tables are made once
+        other = Encryptor(key.public_key)
+        for each in (encryptor, other):
+            each.encrypt([1])  # tables are made once
         random = np.random.default_rng(0)
         ciphers = encryptor.encrypt(random.integers(-(1 << 30), 1 << 30, _SAMPLE).tolist())
         features = random.integers(-(1 << 26), 1 << 26, (_SAMPLE, 4))
@@ -56,6 +60,7 @@ class Calibration:
             multiply=_seconds(lambda: matvec(ciphers, features)) / features.size,
             decrypt=_seconds(lambda: key.decrypt_raw(ciphers)) / _SAMPLE,
             turn=_seconds(lambda: weighted_sum([ciphers, ciphers], turns)) / turns.size,
+            refresh=_seconds(lambda: other.encrypt([0] * _SAMPLE)) / _SAMPLE,
         )
 
 
@@ -115,6 +120,8 @@ def estimate(
     terms = spec.sigmoid_terms if spec.logistic and spec.sigmoid == "trigonometric" else 0
     # a pair of ciphertexts a term; of the chain towards each other party a hop turns them, its end adds them up
     per_row, turns = 2 * terms + 1, 4 * terms * (parties - 2) + 2 * terms
+    # each party starts one chain, and passes on those that neither start nor end at it
+    encrypt = speed.encrypt + (parties - 2) * speed.refresh
     cipher = spec.key_bits // 4
     # who holds the key decrypts as many sums as its predecessor in the ring has features
     sent = tuple(
@@ -131,10 +138,7 @@ def estimate(
     # of each sum one is decrypted for the predecessor, and the own masked one re-randomised, which takes as long
     seconds = sum(
         spec.max_rounds
-        * (
-            size * (per_row * speed.encrypt + turns * speed.turn + most * speed.multiply)
-            + 2 * most * speed.decrypt
-        )
+        * (size * (per_row * encrypt + turns * speed.turn + most * speed.multiply) + 2 * most * speed.decrypt)
         for size in batch
     )
     views = int(spec.evaluation is not None)

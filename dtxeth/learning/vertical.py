@@ -8,9 +8,9 @@ linear regression (d = z − t), of logistic regression to the first order, or o
 its successor.
 
 1. A chain towards each p starts at its successor, which encrypts its share a·X w under its own key, and with
-   sines also its [[sin kωXw]] and [[cos kωXw]]; and goes once round the ring. Each party adds its own share in
-   the clear and rotates the pairs by its own angles. The chain ends at p, which then holds [[d]] and cannot
-   open it.
+   sines also its [[sin kωXw]] and [[cos kωXw]]; and goes once round the ring. Each party adds its own share,
+   rotates the pairs by its own angles and re-randomises, so that what came in and what went out do not tell what
+   was added. The chain ends at p, which then holds [[d]] and cannot open it.
 2. p computes [[X_pᵀd]], a *batch sum*, by multi-exponentiation, adds a mask uniform in Z_n, re-randomises and
    sends it to its successor, to whom it is noise; the successor decrypts, rounds off (see
    :mod:`dtxeth.learning.fixedpoint`) and returns it.
@@ -21,7 +21,7 @@ What p learns is its own batch-summed gradient in every round, and nothing else.
 and random with std(X_p w_p) ≥ 1, never 0: from w = 0 a gradient would be a subset sum of the labels.
 Mini-batches are one fixed partition: reshuffled, they would yield new equations about the same rows without
 end. Parties are semi-honest and do not collude; among three and more, a party and its successor together
-could open [[d]], the residual of every row.
+could open [[d]], the residual of every row, and whoever starts a chain what another party of it holds.
 
 All that is random follows from the party's secret, encryption too: a run that is interrupted goes on from a
 checkpoint (:mod:`dtxeth.learning.journal`) and ends the same, bit for bit.
@@ -33,15 +33,15 @@ which is replaced here by the ring); design §5.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtxeth.crypto import CipherVector, Encryptor, matvec
+from dtxeth.crypto import CipherVector, Encryptor, PublicKey, matvec
 from dtxeth.errors import PeerError
 from dtxeth.learning import fixedpoint
-from dtxeth.learning.journal import Checkpoints, Journal, MemoryJournal, Promises
+from dtxeth.learning.journal import Checkpoints, Journal, MemoryJournal, Promises, Section
 from dtxeth.learning.learner import Fit, Learner, check_headroom
 from dtxeth.learning.privacy import Mechanism
 from dtxeth.learning.ring import Ring
@@ -139,6 +139,13 @@ def fit(
     return learner.fit(done, resumed, gradients.prepared)
 
 
+class _Hop(NamedTuple):
+    """What a party needs to pass on one of the chains."""
+
+    encryptor: Encryptor
+    promises: Promises
+
+
 class GradientProtocol:
     """Steps 1 and 2 of a round.
 
@@ -170,6 +177,13 @@ class GradientProtocol:
         self._promises = Promises(journal)
         self._own = Encryptor(ring.key, secrets.derive(32, "encryption base"))
         self._successor = Encryptor(ring.successor_key, secrets.derive(32, "rerandomisation base"))
+        self._hops = {
+            hop: _Hop(
+                Encryptor(self._starter(hop), secrets.derive(32, "chain base", hop)),
+                Promises(Section(journal, f"chain {hop}")),
+            )
+            for hop in range(1, len(ring.parties) - 1)
+        }
 
     @property
     def prepared(self) -> float:
@@ -207,36 +221,57 @@ class GradientProtocol:
     def _chains(self, number: int, share: list[int], z: Matrix, last: bool) -> CipherVector:
         """Take part in the chain towards every party; return [[d]], where the own chain ends."""
         ring, link, rows = self._ring, self._link, len(share)
+        count = link.width * rows
         parts = self._encrypt(number, [share, *(wave.tolist() for wave in link.start(z, self._precision))])
         for hop in range(1, len(ring.parties)):
             tags = [f"{number} chain {hop}" + f" wave {wave}" * (wave > 0) for wave in range(link.width)]
             for tag, part in zip(tags, parts, strict=True):
                 ring.pass_on(tag, part)
+            if hop in self._hops:
+                self._prepare_while_waiting(self._hops[hop].encryptor, self._hop_seed(number, hop), count)
             if not last:
-                self._prepare_while_waiting(number + 1, link.width * rows)
-            starter = ring.public_keys[(ring.position - hop) % len(ring.parties)]
-            parts = [ring.take(tag, starter, rows) for tag in tags]
+                self._prepare_while_waiting(self._own, self._seed(number + 1), count)
+            parts = [ring.take(tag, self._starter(hop), rows) for tag in tags]
             parts[0] += share
-            if hop < len(ring.parties) - 1:
+            if hop in self._hops:
                 parts[1:] = link.rotate(parts[1:], z)
+                parts = self._rerandomize(number, hop, parts)
         return parts[0] + link.close(parts[1:], z) if link.amplitudes else parts[0]
+
+    def _starter(self, hop: int) -> PublicKey:
+        """The key of the chain that arrives here as the given hop."""
+        return self._ring.public_keys[(self._ring.position - hop) % len(self._ring.parties)]
 
     def _encrypt(self, number: int, parts: list[list[int]]) -> list[CipherVector]:
         """Encrypt vectors of one length under the own key."""
         flat = [plaintext for part in parts for plaintext in part]
         self._promises.keep(number, hashlib.sha256(repr(flat).encode()).digest())
-        ciphers = self._own.encrypt(flat, self._seed(number))
+        return _split(self._own.encrypt(flat, self._seed(number)), len(parts[0]))
+
+    def _rerandomize(self, number: int, hop: int, parts: list[CipherVector]) -> list[CipherVector]:
+        """Bring fresh randomness to what the next party gets.
+
+        It need not hide from the key's holder, who can open what the next party has in any case.
+        """
+        encryptor, promises = self._hops[hop]
+        # of all that is passed on, not of the own share alone: another vector that came in, turned by the same
+        # angles under the same randomness, would show these in the quotient of the two
+        promises.keep(number, hashlib.sha256(b"".join(part.to_bytes() for part in parts)).digest())
         rows = len(parts[0])
-        return [ciphers[start : start + rows] for start in range(0, len(flat), rows)]
+        zeros = encryptor.encrypt([0] * (len(parts) * rows), self._hop_seed(number, hop))
+        return [part + fresh for part, fresh in zip(parts, _split(zeros, rows), strict=True)]
 
     def _seed(self, number: int) -> bytes:
         return self._secrets.derive(32, "encryption", number)
 
-    def _prepare_while_waiting(self, number: int, count: int) -> None:
-        """Compute randomness for another round until the predecessor's message is there."""
+    def _hop_seed(self, number: int, hop: int) -> bytes:
+        return self._secrets.derive(32, "chain", hop, number)
+
+    def _prepare_while_waiting(self, encryptor: Encryptor, seed: bytes, count: int) -> None:
+        """Compute randomness ahead until the predecessor's message is there."""
         ring = self._ring
         while not ring.channel.pending(ring.predecessor):
-            if self._own.prepare(self._seed(number), count, _POOL_STEP):
+            if encryptor.prepare(seed, count, _POOL_STEP):
                 return
 
     def _unmasked(self, number: int, sums: CipherVector, residual: bytes, shift: int) -> list[int]:
@@ -268,6 +303,10 @@ class GradientProtocol:
         if len(data) != width * len(sums) or max(returned) > (key.n >> shift) + 1:
             raise PeerError(ring.successor, f"returned sums of another number or range in round {number}")
         return fixedpoint.unmask(returned, masks, int(key.n), shift)
+
+
+def _split(ciphers: CipherVector, rows: int) -> list[CipherVector]:
+    return [ciphers[start : start + rows] for start in range(0, len(ciphers), rows)]
 
 
 def _unanimous(ring: Ring, number: int, converged: bool) -> bool:

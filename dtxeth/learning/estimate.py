@@ -120,8 +120,9 @@ def estimate(
     terms = spec.sigmoid_terms if spec.logistic and spec.sigmoid == "trigonometric" else 0
     # a pair of ciphertexts a term; of the chain towards each other party a hop turns them, its end adds them up
     per_row, turns = 2 * terms + 1, 4 * terms * (parties - 2) + 2 * terms
-    # each party starts one chain, and passes on those that neither start nor end at it
-    encrypt = speed.encrypt + (parties - 2) * speed.refresh
+    # each party starts one chain, and of four and more passes on, refreshed, those that neither start nor end at it
+    refreshed = parties - 2 if parties > 3 else 0
+    encrypt = speed.encrypt + refreshed * speed.refresh
     cipher = spec.key_bits // 4
     # who holds the key decrypts as many sums as its predecessor in the ring has features
     sent = tuple(

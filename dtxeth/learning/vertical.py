@@ -177,12 +177,14 @@ class GradientProtocol:
         self._promises = Promises(journal)
         self._own = Encryptor(ring.key, secrets.derive(32, "encryption base"))
         self._successor = Encryptor(ring.successor_key, secrets.derive(32, "rerandomisation base"))
+        # of three parties, the neighbours of a hop are the key's holder and the chain's end, who open everything anyway
+        refreshed = range(1, len(ring.parties) - 1) if len(ring.parties) > 3 else ()
         self._hops = {
             hop: _Hop(
                 Encryptor(self._starter(hop), secrets.derive(32, "chain base", hop)),
                 Promises(Section(journal, f"chain {hop}")),
             )
-            for hop in range(1, len(ring.parties) - 1)
+            for hop in refreshed
         }
 
     @property
@@ -233,8 +235,9 @@ class GradientProtocol:
                 self._prepare_while_waiting(self._own, self._seed(number + 1), count)
             parts = [ring.take(tag, self._starter(hop), rows) for tag in tags]
             parts[0] += share
-            if hop in self._hops:
+            if hop < len(ring.parties) - 1:
                 parts[1:] = link.rotate(parts[1:], z)
+            if hop in self._hops:
                 parts = self._rerandomize(number, hop, parts)
         return parts[0] + link.close(parts[1:], z) if link.amplitudes else parts[0]
 

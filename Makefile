@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NPM    := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help demo test mpc check bench fmt clean
+.PHONY: help demo test long mpc check bench fmt clean
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -17,6 +17,9 @@ demo: $(VENV)/.core  ## the whole story end to end, in one process; ARGS="…" g
 test: $(VENV)/.dev $(MPC)/.mpc hardhat-free-env/node_modules/.ready hardhat-free-env/ipfs/node_modules/.ready  ## all tests with coverage; ARGS="…" go to pytest
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 	$(MPC)/bin/python -m pytest tests/mpc tests/learning/test_network.py
+
+long: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## the tests that take minutes each: killed executors, hosts with broken links
+	$(PY) -m pytest -m long $(ARGS)
 
 mpc: $(MPC)/.mpc  ## a second environment with the extra mpc, which needs numpy < 2 and CPython 3.11
 

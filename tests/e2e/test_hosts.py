@@ -22,7 +22,7 @@ from dtxeth.roles.remote import RemoteNetwork, connect_network
 from tests.e2e.hosts import Hosts, hosts
 from tests.roles.town import write_tables
 
-pytestmark = [pytest.mark.slow, pytest.mark.anvil]
+pytestmark = [pytest.mark.long, pytest.mark.anvil]
 
 ROLES = {
     "storage1": "storage",

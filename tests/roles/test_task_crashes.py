@@ -25,7 +25,7 @@ from dtxeth.web import LocalServers
 from tests.roles.town import write_tables
 from tests.roles.victim import PREDICTION, TRAINING, Point, Victim
 
-pytestmark = [pytest.mark.anvil, pytest.mark.slow]
+pytestmark = [pytest.mark.anvil, pytest.mark.long]
 
 PASSWORD = "of a test"
 

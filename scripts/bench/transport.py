@@ -184,6 +184,8 @@ def _bytes_received() -> int:
     """Bytes that all TCP connections of this process have received so far: it holds both ends of each."""
     total = 0
     for descriptor in Path("/proc/self/fd").iterdir():
+        if not descriptor.is_socket():
+            continue
         with suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as connection:
             if connection.family in (socket.AF_INET, socket.AF_INET6):
                 told: Any = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED + 8)

@@ -6,13 +6,14 @@ import csv
 import io
 
 from dtxeth.errors import DataError
+from dtxeth.learning.agreement import NoteRows
 from dtxeth.learning.handshake import TaskContext, find_active
 from dtxeth.learning.journal import Journal
 from dtxeth.learning.mpc.session import LOCAL, NetworkTraining, Site, train_network
 from dtxeth.learning.part import ModelPart
 from dtxeth.learning.policy import Policy
 from dtxeth.learning.progress import Watcher
-from dtxeth.learning.session import NoteRows, Training, train
+from dtxeth.learning.session import Training, train
 from dtxeth.learning.spec import TaskSpec
 from dtxeth.learning.table import Table
 from dtxeth.transport.channel import Channel

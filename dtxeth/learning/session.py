@@ -8,21 +8,24 @@ the others, so that the task fails everywhere and nobody waits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dtxeth.crypto import engine
 from dtxeth.crypto.paillier import MIN_BITS, generate_keypair
 from dtxeth.errors import DataError, InputError
-from dtxeth.learning.alignment import align
+from dtxeth.learning.agreement import (
+    NoteRows,
+    check_rows,
+    check_table,
+    common_ids,
+    describe_party,
+    giving_up_aloud,
+)
 from dtxeth.learning.columns import count_missing, encode, learn_columns
 from dtxeth.learning.evaluation import Plan, agree_on_report, report_on
 from dtxeth.learning.handshake import (
-    Columns,
     Commitment,
-    Hello,
     TaskContext,
     exchange_columns,
     exchange_commitments,
@@ -30,12 +33,10 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
-from dtxeth.learning.hearing import Hearing
 from dtxeth.learning.journal import Journal, MemoryJournal, task_secret
 from dtxeth.learning.learner import partition
-from dtxeth.learning.live import check_views
 from dtxeth.learning.part import ModelPart
-from dtxeth.learning.policy import Floors, Policy, strictest
+from dtxeth.learning.policy import Policy, strictest
 from dtxeth.learning.predict import Prediction, open_predictions
 from dtxeth.learning.privacy import Account
 from dtxeth.learning.progress import Watcher
@@ -44,9 +45,6 @@ from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
 from dtxeth.transport.channel import Channel
-
-NoteRows = Callable[[Sequence[str]], None]
-"""Told of the ids that a task is about to learn from; raises PolicyError to refuse them."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +110,8 @@ def train(
         TaskError: Training diverged, or cannot be taken up again.
     """
     began = time.perf_counter()
-    with _giving_up_aloud(channel):
-        _check_table(channel, active, table, spec, context, policy)
+    with giving_up_aloud(channel):
+        check_table(channel, active, table, spec, context, policy)
         parties = tuple(sorted((channel.name, *channel.peers)))
         policy.floors(len(table.features) + len(table.words)).check_rows(len(table), "the table")
         _check_warm(warm, spec, channel.name == active)
@@ -122,7 +120,7 @@ def train(
         journal = journal or MemoryJournal()
         secrets = TaskSecrets(secret or task_secret(journal), context.task)
 
-        aligned = table.take(_common_ids(channel, table, hellos, context, secrets, journal))
+        aligned = table.take(common_ids(channel, table, hellos, context, secrets, journal))
         inputs = learn_columns(aligned)
         encoded = encode(aligned, inputs)
         names, missing = [column.name for column in inputs], count_missing(aligned)
@@ -154,7 +152,7 @@ def train(
             "key_bits": spec.key_bits,
             **_privacy_account(spec, len(model.design.table)),
             "parties": [
-                _describe(party, columns[party], floors[party], commitments[party]) for party in parties
+                describe_party(party, columns[party], floors[party], commitments[party]) for party in parties
             ],
         }
         evaluated = None
@@ -213,62 +211,22 @@ def predict(
         PolicyError: The owner's policy forbids the task.
         PeerError: A peer was silent, gave up, or sent something malformed or replayed.
     """
-    with _giving_up_aloud(channel):
+    with giving_up_aloud(channel):
         if part.algorithm != spec.algorithm or (part.label is not None) != (channel.name == active):
             raise InputError(f"the model part is not the one of {channel.name} in a {spec.algorithm} model")
         if list(table.features) != part.features:
             raise DataError(f"the table's features are not those of the model: {', '.join(part.features)}")
-        _check_rows(channel, table, context)
+        check_rows(channel, table, context)
         shown = len(table.features) if part.label is None else None
         policy.admit(spec, context.requester, context.earlier, shown)
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         journal = journal or MemoryJournal()
         secrets = TaskSecrets(secret or task_secret(journal), context.task)
-        common = table.take(_common_ids(channel, table, hellos, context, secrets, journal))
+        common = table.take(common_ids(channel, table, hellos, context, secrets, journal))
         values = open_predictions(channel, active, part, common.values)
         if values is None or part.label is None:
             return None
         return Prediction(common.ids, values, part.label.column, part.label.classes)
-
-
-@contextmanager
-def _giving_up_aloud(channel: Channel) -> Iterator[None]:
-    """Tell the peers when this party fails, by the kind of failure only: messages may quote private data."""
-    try:
-        yield
-    except BaseException as error:
-        channel.abort(type(error).__name__)
-        raise
-
-
-def _common_ids(
-    channel: Channel,
-    table: Table,
-    hellos: dict[str, Hello],
-    context: TaskContext,
-    secrets: TaskSecrets,
-    journal: Journal | None = None,
-) -> list[str]:
-    rows = {party: hello.rows for party, hello in hellos.items()}
-    return align(Hearing(channel, journal or MemoryJournal()), table.ids, rows, context.task, secrets)
-
-
-def _check_table(
-    channel: Channel, active: str, table: Table, spec: TaskSpec, context: TaskContext, policy: Policy
-) -> None:
-    if channel.name == active and table.label is None:
-        raise DataError(f"the active party's table has no label: read column {spec.label!r} as the label")
-    if channel.name != active and table.label is not None:
-        raise InputError(f"{channel.name} is not the active party {active}, but its table has a label")
-    if table.label is not None and spec.logistic != (table.classes is not None):
-        raise DataError(
-            f"label {spec.label!r} must have two values for logistic, and be a quantity for linear"
-        )
-    _check_rows(channel, table, context)
-    policy.admit(spec, context.requester, context.earlier)
-    if channel.name != active and not policy.show_scores:
-        own = len(table.features) + len(table.words)
-        check_views(spec.live, spec.evaluation is not None, spec.max_rounds, own)
 
 
 def _check_warm(warm: ModelPart | None, spec: TaskSpec, active: bool) -> None:
@@ -282,25 +240,9 @@ def _check_warm(warm: ModelPart | None, spec: TaskSpec, active: bool) -> None:
         )
 
 
-def _check_rows(channel: Channel, table: Table, context: TaskContext) -> None:
-    if context.rows.get(channel.name) != len(table):
-        published = context.rows.get(channel.name)
-        raise DataError(f"the table has {len(table)} rows, its file was published with {published}")
-
-
 def _privacy_account(spec: TaskSpec, rows: int) -> dict[str, Any]:
     """What the task costs in privacy, if it asks for any; the same at every party."""
     if spec.privacy is None:
         return {}
     batches = len(partition(rows, spec.batch_size))
     return {"privacy": asdict(Account.of(spec.privacy, spec.max_rounds, batches))}
-
-
-def _describe(party: str, columns: Columns, floors: Floors, commitment: bytes) -> dict[str, Any]:
-    return {
-        "party": party,
-        "features": columns.features,
-        "missing": columns.missing,
-        "commitment": commitment.hex(),
-        "floors": asdict(floors),
-    }

@@ -16,6 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from dtxeth.errors import ConfigError, DataError, InputError, TaskError
+from dtxeth.learning.agreement import (
+    NoteRows,
+    check_rows,
+    check_table,
+    common_ids,
+    describe_party,
+    giving_up_aloud,
+)
 from dtxeth.learning.columns import count_missing, encode, fill, learn_columns, learn_fills
 from dtxeth.learning.handshake import (
     Commitment,
@@ -39,14 +47,6 @@ from dtxeth.learning.policy import Policy, strictest
 from dtxeth.learning.predict import Prediction
 from dtxeth.learning.progress import Step, Watcher
 from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
-from dtxeth.learning.session import (
-    NoteRows,
-    _check_rows,
-    _check_table,
-    _common_ids,
-    _describe,
-    _giving_up_aloud,
-)
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
 from dtxeth.transport.channel import Channel
@@ -123,15 +123,13 @@ def train_network(
         TaskError: The peers' SPU could not be reached, or gave up.
     """
     began = time.perf_counter()
-    with _giving_up_aloud(channel):
+    with giving_up_aloud(channel):
         network = _network(spec)
         parties = _check_parties(channel)
-        _check_table(channel, active, table, spec, context, policy)
+        check_table(channel, active, table, spec, context, policy)
         hellos = greet(channel, active, table, spec, context, policy, model="")
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        aligned = table.take(
-            _common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal())
-        )
+        aligned = table.take(common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
         inputs = learn_columns(aligned)
         used = encode(aligned, inputs)
         names, missing = [column.name for column in inputs], count_missing(aligned)
@@ -198,7 +196,7 @@ def train_network(
             "rows": len(used),
             "engine": NAME,
             "parties": [
-                _describe(party, columns[party], floors[party], commitments[party]) for party in parties
+                describe_party(party, columns[party], floors[party], commitments[party]) for party in parties
             ],
         }
     own = {
@@ -246,17 +244,17 @@ def predict_network(
         PeerError: A peer was silent, gave up, or sent something malformed.
         TaskError: The peers' SPU could not be reached, or gave up.
     """
-    with _giving_up_aloud(channel):
+    with giving_up_aloud(channel):
         parties = _check_parties(channel)
         if list(parties) != part.parties or (part.label is not None) != (channel.name == active):
             raise InputError(f"the part of the network is not the one of {channel.name} among these parties")
         if list(table.features) != part.features:
             raise DataError(f"the table's features are not those of the model: {', '.join(part.features)}")
-        _check_rows(channel, table, context)
+        check_rows(channel, table, context)
         policy.admit(spec, context.requester, context.earlier, len(table.features))
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
         secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        common = table.take(_common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
+        common = table.take(common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
         values = part.moments.standardise(fill(part.columns, common.values))
 
         widths, rows = part.widths, len(common)

@@ -110,7 +110,7 @@ def test_training_stops_when_no_gradient_is_left() -> None:
     spec = small_key_spec(max_rounds=200, tolerance=1e-2)
     trainings = train_all(TABLES, spec)
     assert trainings[ACTIVE].report["converged"]
-    assert 10 < trainings[ACTIVE].report["rounds"] < 100
+    assert 5 < trainings[ACTIVE].report["rounds"] < 100
     assert difference_to_twin(TABLES, spec, trainings) < 1e-5  # the twin stops by itself
 
 

@@ -19,7 +19,7 @@ test: $(VENV)/.dev $(MPC)/.mpc hardhat-free-env/node_modules/.ready hardhat-free
 	$(MPC)/bin/python -m pytest tests/mpc tests/learning/test_network.py
 
 long: $(VENV)/.dev hardhat-free-env/node_modules/.ready  ## the tests that take minutes each: killed executors, hosts with broken links
-	$(PY) -m pytest -m long $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m long $(ARGS)
 
 mpc: $(MPC)/.mpc  ## a second environment with the extra mpc, which needs numpy < 2 and CPython 3.11
 

@@ -33,8 +33,8 @@ ALL = commands(typer.main.get_command(app))
 
 def test_there_are_commands_for_every_role() -> None:
     assert {path[0] for path in ALL if path} == {
-        "authorization", "challenge", "demo", "file", "health", "keys", "local", "migration", "namespace", "node",
-        "owner", "part", "task",
+        "authorization", "challenge", "demo", "devnet", "file", "health", "keys", "local", "migration", "namespace",
+        "node", "owner", "part", "task",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 GAS = {"publish_1MiB", "publish_2MiB", "challenge", "prove_merkle_10", "prove_kzg_1", "prove_kzg_8"}
 SPEEDS = {"upload", "download", "commit_merkle", "commit_kzg", "encode"}

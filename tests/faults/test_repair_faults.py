@@ -100,6 +100,7 @@ def test_the_owners_disk_is_full(ward: Ward, monkeypatch: pytest.MonkeyPatch) ->
     site.nodes[leaving].drain(False)
 
 
+@pytest.mark.long
 def test_the_chain_is_away_for_the_owner_when_it_revises(ward: Ward) -> None:
     """Whatever request it goes away at: the revision comes once, or not at all."""
     site = ward.site

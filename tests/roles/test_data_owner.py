@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dtxeth.chain import reverts
-from dtxeth.chain.bindings.events import AuthorizationApplied, AuthorizationRejected
+from dtxeth.chain.bindings.events import AuthorizationApplied, AuthorizationRejected, TaskPublished
 from dtxeth.chain.bindings.types import Kind, Party, Proposal, TaskStatus
 from dtxeth.errors import DataError, InputError, NotEnoughNodesError, PolicyError, TaskError, UnknownNameError
 from dtxeth.learning.policy import Policy
@@ -194,8 +194,12 @@ def test_an_unusable_spec_is_refused(town: Town, spec: bytes, wrong: str) -> Non
         finish_by=now + 800,
         model_task_id=0,
     )
-    lab.contracts.task_registry.publish(proposal, sender=lab.account)
+    receipt = lab.contracts.task_registry.publish(proposal, sender=lab.account)
+    task_id, careless = receipt.event(TaskPublished).task_id, town.network.executors[0]
+    # an executor of ours rejects such a task; one that does not look applies
+    lab.contracts.file_authorization.apply_for(files[0].id, task_id, sender=careless.account)
     town.settle()
+    assert lab.task(task_id).status is TaskStatus.REJECTED
     (reason,) = _rejections(town, owner.address)
     assert wrong in reason
     assert len(reason.encode()) <= 256

@@ -241,6 +241,7 @@ def test_what_can_be_done_is_done_first(ward: Ward) -> None:
 # --- interrupted ---
 
 
+@pytest.mark.long
 def test_killed_before_every_call_it_is_done_by_the_next(pair: Ward) -> None:
     """Every call to a node or the chain is the last one once, the transaction also the last one that got through."""
     done, number, killed = False, 0, []

@@ -16,7 +16,7 @@ from tests.roles.town import Town, write_tables
 TASKS, LIMIT, REWARD = 20, 4, 1001
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_tasks_at_once_all_finish(town: Town, brief: None, tmp_path: Path) -> None:
     network = town.network
     registry = network.contracts.task_registry

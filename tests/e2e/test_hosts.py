@@ -170,7 +170,13 @@ def test_a_training_over_bad_links_and_a_dead_host_ends_right(country: Country, 
             files.append(owner.upload(table, "study"))
         lab = network.requester("lab")
         task = lab.train(
-            "logistic-vl", files=files, id="id", label="ill", max_rounds=ROUNDS, checkpoint_every=CHECKPOINT
+            "logistic-vl",
+            files=files,
+            id="id",
+            label="ill",
+            max_rounds=ROUNDS,
+            checkpoint_every=CHECKPOINT,
+            tolerance=0.0,
         )
 
         def reached(rounds: int) -> Callable[[], bool]:

@@ -16,7 +16,7 @@ from dtxeth.learning import Policy
 from dtxeth.learning import mpc as extra
 from dtxeth.roles import LocalNetwork
 
-NETWORK = {"layers": [{"units": 1, "activation": "linear"}], "epochs": 4, "learning_rate": 0.3}
+NETWORK = {"layers": [{"units": 1, "activation": "linear"}], "epochs": 12, "learning_rate": 0.3}
 COLUMNS = {"clinic": ["age", "sex", "bmi"], "lab": ["bp", "s1", "s2"], "insurer": ["s3", "s4", "s5", "s6"]}
 
 

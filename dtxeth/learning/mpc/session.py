@@ -33,7 +33,7 @@ from dtxeth.learning.handshake import (
     floors_of,
     greet,
 )
-from dtxeth.learning.journal import Journal, MemoryJournal
+from dtxeth.learning.journal import Journal, MemoryJournal, task_secret
 from dtxeth.learning.mpc import PARTIES, require_spu
 from dtxeth.learning.mpc.checkpoints import Checkpoints
 from dtxeth.learning.mpc.engine import NAME, Engine, agree
@@ -46,7 +46,7 @@ from dtxeth.learning.part import Label, Moments
 from dtxeth.learning.policy import Policy, strictest
 from dtxeth.learning.predict import Prediction
 from dtxeth.learning.progress import Step, Watcher
-from dtxeth.learning.secrets import SECRET_BYTES, TaskSecrets
+from dtxeth.learning.secrets import TaskSecrets
 from dtxeth.learning.spec import TaskSpec, canonical_json
 from dtxeth.learning.table import Matrix, Table
 from dtxeth.transport.channel import Channel
@@ -128,8 +128,9 @@ def train_network(
         parties = _check_parties(channel)
         check_table(channel, active, table, spec, context, policy)
         hellos = greet(channel, active, table, spec, context, policy, model="")
-        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        aligned = table.take(common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
+        said = journal or MemoryJournal()
+        secrets = TaskSecrets(secret or task_secret(said), context.task)
+        aligned = table.take(common_ids(channel, table, hellos, context, secrets, said))
         inputs = learn_columns(aligned)
         used = encode(aligned, inputs)
         names, missing = [column.name for column in inputs], count_missing(aligned)
@@ -253,8 +254,9 @@ def predict_network(
         check_rows(channel, table, context)
         policy.admit(spec, context.requester, context.earlier, len(table.features))
         hellos = greet(channel, active, table, spec, context, policy, model=part.task)
-        secrets = TaskSecrets(secret or entropy.token_bytes(SECRET_BYTES), context.task)
-        common = table.take(common_ids(channel, table, hellos, context, secrets, journal or MemoryJournal()))
+        said = journal or MemoryJournal()
+        secrets = TaskSecrets(secret or task_secret(said), context.task)
+        common = table.take(common_ids(channel, table, hellos, context, secrets, said))
         values = part.moments.standardise(fill(part.columns, common.values))
 
         widths, rows = part.widths, len(common)
